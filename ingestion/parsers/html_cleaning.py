@@ -1,0 +1,168 @@
+"""The main content of a web page as a tree that unstructured loses nothing of. Navigation, scripts and forms go."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from lxml import etree
+from lxml import html as lxml_html
+
+Tree = lxml_html.HtmlElement
+
+# What readers don't read, with all that lies in it.
+_REMOVED: Final = frozenset(
+    "script style noscript template nav footer aside iframe object embed svg canvas audio video dialog select "
+    "textarea input button datalist map link meta base del".split()
+)
+# Unstructured drops these whole, so their content is given a tag that it keeps.
+_RENAMED: Final = {"details": "div", "summary": "p", "figure": "div", "figcaption": "p", "fieldset": "div", "label": "span"}
+_BLOCKS: Final = frozenset("p div br li tr td th h1 h2 h3 h4 h5 h6 pre ul ol dl dt dd table section article".split())
+_HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_CHROME: Final = re.compile(
+    r"(?:^|[\s_-])(?:cookie|consent|gdpr|breadcrumbs?|skip-?(?:link|nav)|sr-only|visually-hidden|navbar|nav-?menu|"
+    r"site-?(?:header|footer|nav)|newsletter|share-buttons?|social-share|adsbygoogle)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_CHROME_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog"))
+_HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_MAIN_SHARE: Final = 0.5
+# A wrapper that holds the larger part of the page is the page, whatever its class or tag says.
+_CHROME_SHARE: Final = 0.4
+
+
+def clean_tree(root: Tree) -> Tree:
+    """Remove what is no content from `root` in place; the element that holds the content."""
+    body = root.find(".//body")
+    content: Tree = body if body is not None else root
+    for comment in list(content.iter(etree.Comment, etree.ProcessingInstruction)):
+        _drop(comment)
+    _remove_all(content, content.iter(*_REMOVED))
+    content = _main_part(content)
+    _remove_chrome(content)
+    for name, replacement in _RENAMED.items():
+        for element in list(content.iter(name)):
+            element.tag = replacement
+    _unwrap_layout_tables(content)
+    _flatten_cells(content)
+    _hoist_nested_lists(content)
+    return content
+
+
+def _main_part(body: Tree) -> Tree:
+    """`<main>` or the one `<article>` where it has most of the text, else the whole body."""
+    whole = _text_length(body)
+    for path in (".//main", ".//*[@role='main']", ".//article"):
+        found = body.xpath(path)
+        if len(found) == 1 and _text_length(found[0]) > _MAIN_SHARE * whole:
+            main: Tree = found[0]
+            return main
+    return body
+
+
+def _remove_chrome(content: Tree) -> None:
+    whole = _text_length(content)
+    for element in list(content.iterdescendants()):
+        if element.getparent() is None or not isinstance(element.tag, str):
+            continue
+        if element.tag == "header" and _holds_title(element):
+            continue
+        if _is_hidden(element) or (_is_chrome(element) and _text_length(element) <= _CHROME_SHARE * whole):
+            _drop(element)
+
+
+def _is_hidden(element: Tree) -> bool:
+    return (
+        element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or bool(_HIDDEN_STYLE.search(element.get("style", "")))
+    )
+
+
+def _is_chrome(element: Tree) -> bool:
+    if element.tag in ("header", "form") or element.get("role") in _CHROME_ROLES:
+        return True
+    return bool(_CHROME.search(f"{element.get('class', '')} {element.get('id', '')}"))
+
+
+def _holds_title(header: Tree) -> bool:
+    """An article's own header has its heading; a site's header has the logo and the menu."""
+    return next(header.iter("h1"), None) is not None
+
+
+def _unwrap_layout_tables(content: Tree) -> None:
+    """A table that only lays the page out becomes divs; inner tables are seen before outer ones."""
+    for table in reversed(list(content.iter("table"))):
+        if _is_layout(table):
+            for part in list(table.iter("table", "tbody", "thead", "tfoot", "tr", "td", "th", "caption")):
+                part.tag = "div"
+
+
+def _is_layout(table: Tree) -> bool:
+    if table.get("role") == "presentation" or table.xpath("descendant::table"):
+        return True
+    if next(table.iter(*_HEADINGS, "pre"), None) is not None:
+        return True
+    return len(list(table.iter("td", "th"))) == 1
+
+
+def _flatten_cells(content: Tree) -> None:
+    """Unstructured puts a space between all parts of a cell (`a , b`): give it one string a cell."""
+    for cell in list(content.iter("td", "th")):
+        if len(cell):
+            text = _spaced_text(cell)
+            del cell[:]
+            cell.text = text
+
+
+def _spaced_text(element: Tree) -> str:
+    parts: list[str] = []
+    for event, node in etree.iterwalk(element, events=("start", "end")):
+        block = node.tag in _BLOCKS
+        if event == "start":
+            parts.append((" " if block else "") + (node.text or ""))
+        elif node is not element:
+            parts.append((" " if block else "") + (node.tail or ""))
+    return " ".join("".join(parts).split())
+
+
+def _hoist_nested_lists(content: Tree) -> None:
+    """Unstructured takes the text of an item for prose where a list is nested in it: the inner list moves behind it."""
+    for item in list(content.iter("li")):
+        for inner in reversed([child for child in item if child.tag in ("ul", "ol")]):
+            tail, inner.tail = inner.tail, None
+            if tail and tail.strip():
+                continuation = lxml_html.Element("li")
+                continuation.text = tail
+                item.addnext(continuation)
+            item.addnext(inner)
+
+
+def _text_length(element: Tree) -> int:
+    return sum(len(text.strip()) for text in element.itertext())
+
+
+def _remove_all(content: Tree, elements: Iterable[Tree]) -> None:
+    whole: int | None = None
+    for element in list(elements):
+        if element.getparent() is None or element is content:
+            continue
+        if element.tag in ("aside", "nav", "footer"):
+            whole = _text_length(content) if whole is None else whole
+            if _text_length(element) > _CHROME_SHARE * whole:
+                element.tag = "div"
+                continue
+        _drop(element)
+
+
+def _drop(element: Tree) -> None:
+    """Remove an element and all in it, and keep the text behind it."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    if element.tail:
+        previous = element.getprevious()
+        if previous is not None:
+            previous.tail = (previous.tail or "") + element.tail
+        else:
+            parent.text = (parent.text or "") + element.tail
+    parent.remove(element)

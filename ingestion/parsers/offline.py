@@ -1,0 +1,64 @@
+"""The one door to unstructured: quiet and offline. Import its partition functions from here, never from unstructured.
+
+Unstructured reports home when it loads, and downloads a spaCy model at its first text element; both are stopped here.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Final
+
+os.environ.update(DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", UNSTRUCTURED_DISABLE_NOTICE="1")
+
+import unstructured.nlp.tokenize as unstructured_tokenize  # noqa: E402
+from unstructured.documents.elements import Element as UnstructuredElement  # noqa: E402
+from unstructured.partition.docx import partition_docx  # noqa: E402
+from unstructured.partition.html import partition_html  # noqa: E402
+from unstructured.partition.text import partition_text  # noqa: E402
+
+__all__ = ["NO_LANGUAGE_DETECTION", "UnstructuredElement", "partition_docx", "partition_html", "partition_text"]
+
+# Unstructured's own detection runs over every document, and nothing reads it.
+NO_LANGUAGE_DETECTION: Final = [""]
+
+_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+_SENTENCE: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*\s*|[.!?。！？]+\s*")
+_VERBS: Final = frozenset(
+    "is are was were am be been being has have had do does did can could will would shall should may might must "
+    "says said makes made uses used takes took gives gave goes went gets got comes came".split()
+)
+
+
+class _Span:
+    """A token or sentence, with the two attributes that unstructured reads."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tag_ = "VB" if text.lower() in _VERBS else ""
+
+
+class _Doc:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __iter__(self) -> Iterator[_Span]:
+        return (_Span(token) for token in _TOKEN.findall(self._text))
+
+    @property
+    def sents(self) -> Iterator[_Span]:
+        return (_Span(sentence) for sentence in _SENTENCE.findall(self._text))
+
+
+class SmallLanguageModel:
+    """Sentences and a handful of verbs: all that unstructured asks spaCy for.
+
+    It is used even where a spaCy model is installed, so that the same bytes give the same elements on every machine.
+    """
+
+    max_length: Final = 1_000_000
+
+    def __call__(self, text: str) -> _Doc:
+        return _Doc(text)
+
+
+setattr(unstructured_tokenize, "_load_spacy_model", SmallLanguageModel)  # noqa: B010
