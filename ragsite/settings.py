@@ -1,0 +1,270 @@
+"""Every setting, and the only reader of the environment. `.env` beside manage.py is read first, if it is there.
+
+Names: customary ones (DATABASE_URL, REDIS_URL, OPENAI_API_KEY …) as everywhere; ours begin with OPENSEARCH_, SEARCH_ or
+INGESTION_ and carry their unit. `NAME_FILE` gives a secret by a file's path.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from embedded.paths import checkout_paths
+from embedded.services import running_services
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+environ.Env.read_env(BASE_DIR / ".env")
+
+PATHS = checkout_paths(BASE_DIR)
+PATHS.data.mkdir(parents=True, exist_ok=True)
+_running = running_services(PATHS)
+
+
+def _url(name: str, embedded_url: str | None) -> str:
+    """The environment's URL, else that of a running `make up`; "" when a command must start its own."""
+    return str(env.str(name, default="")) or embedded_url or ""
+
+
+def _secret_key() -> str:
+    """The environment's key, else one made at first start and kept in the data folder."""
+    if given := env.str("SECRET_KEY", default=""):
+        return str(given)
+    path = PATHS.data / "secret_key"
+    if not path.exists():
+        from django.core.management.utils import get_random_secret_key
+
+        path.write_text(get_random_secret_key())
+        path.chmod(0o600)
+    return path.read_text()
+
+
+# Django
+SECRET_KEY = _secret_key()
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "search",
+    "ingestion",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "django_rq",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "ragsite.urls"
+WSGI_APPLICATION = "ragsite.wsgi.application"
+AUTH_USER_MODEL = "search.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = PATHS.data / "static"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = True
+MEDIA_ROOT = env.str("MEDIA_ROOT", default=str(PATHS.data / "uploads"))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=False)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+# Database: SQLite takes writers one at a time, so each says at once that it will write (IMMEDIATE)
+DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{PATHS.data}/db.sqlite3")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+    }
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE_SECONDS", default=600)
+ATOMIC_REQUESTS = False
+
+# Redis: a durable queue and a cache that may forget
+REDIS_URL = _url("REDIS_URL", _running.redis_url if _running else None)
+REDIS_CACHE_URL = _url("REDIS_CACHE_URL", _running.redis_cache_url if _running else None)
+RQ_QUEUES = {"default": {"URL": REDIS_URL or "redis://127.0.0.1:6379/0", "SERIALIZER": "rq.serializers.JSONSerializer"}}
+RQ_SHOW_ADMIN_LINK = False
+
+# OpenSearch
+OPENSEARCH_URL = _url("OPENSEARCH_URL", _running.opensearch_url if _running else None)
+OPENSEARCH_USER = env.str("OPENSEARCH_USER", default="")
+OPENSEARCH_PASSWORD = env.str("OPENSEARCH_PASSWORD", default="")
+OPENSEARCH_CA_CERTS = env.str("OPENSEARCH_CA_CERTS", default="")
+OPENSEARCH_INDEX_PREFIX = env.str("OPENSEARCH_INDEX_PREFIX", default="ragsite")
+OPENSEARCH_CONNECT_TIMEOUT_SECONDS = env.float("OPENSEARCH_CONNECT_TIMEOUT_SECONDS", default=0.5)
+OPENSEARCH_SEARCH_TIMEOUT_SECONDS = env.float("OPENSEARCH_SEARCH_TIMEOUT_SECONDS", default=5.0)
+OPENSEARCH_BULK_TIMEOUT_SECONDS = env.float("OPENSEARCH_BULK_TIMEOUT_SECONDS", default=60.0)
+OPENSEARCH_POOL_CONNECTIONS = env.int("OPENSEARCH_POOL_CONNECTIONS", default=32)
+OPENSEARCH_KNN_ENGINE = env.str("OPENSEARCH_KNN_ENGINE", default="lucene")
+OPENSEARCH_HAS_FAISS = env.bool("OPENSEARCH_HAS_FAISS", default=False)
+OPENSEARCH_KNN_MODE = env.str("OPENSEARCH_KNN_MODE", default="in_memory")
+OPENSEARCH_KNN_COMPRESSION = env.str("OPENSEARCH_KNN_COMPRESSION", default="1x")
+OPENSEARCH_SHARDS = env.int("OPENSEARCH_SHARDS", default=1)
+OPENSEARCH_REPLICAS = env.int("OPENSEARCH_REPLICAS", default=0)
+
+# The read side
+_DEFAULT_EMBEDDER = {
+    "BACKEND": env.str("SEARCH_EMBEDDER_BACKEND", default="search.embeddings.onnx.OnnxEmbedder"),
+    "OPTIONS": env.json("SEARCH_EMBEDDER_OPTIONS", default={}),
+}
+# Aliases: `default` fills and asks new indexes; a rebuild may name another for the next version.
+SEARCH_EMBEDDERS: dict[str, Any] = {"default": _DEFAULT_EMBEDDER, **env.json("SEARCH_EMBEDDERS", default={})}
+SEARCH_MODEL_CACHE_DIR = env.str("SEARCH_MODEL_CACHE_DIR", default=str(PATHS.models))
+SEARCH_MODEL_THREADS = env.int("SEARCH_MODEL_THREADS", default=1)
+SEARCH_RERANKER: dict[str, Any] | None = None
+if _rerank_model := env.str("SEARCH_RERANK_MODEL", default=""):
+    SEARCH_RERANKER = {
+        "BACKEND": env.str("SEARCH_RERANKER_BACKEND", default="search.reranking.CrossEncoderReranker"),
+        "OPTIONS": {"model": _rerank_model, **env.json("SEARCH_RERANKER_OPTIONS", default={})},
+    }
+SEARCH_RERANK_WINDOW = env.int("SEARCH_RERANK_WINDOW", default=20)
+SEARCH_RERANK_DEADLINE_SECONDS = env.float("SEARCH_RERANK_DEADLINE_SECONDS", default=1.0)
+SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.5)
+SEARCH_MAX_QUERY_CHARACTERS = env.int("SEARCH_MAX_QUERY_CHARACTERS", default=2000)
+SEARCH_STREAM_POOL_SIZE = env.int("SEARCH_STREAM_POOL_SIZE", default=300)
+SEARCH_WEB_POOL_SIZE = env.int("SEARCH_WEB_POOL_SIZE", default=16)
+SEARCH_WEB_QUEUE_SIZE = env.int("SEARCH_WEB_QUEUE_SIZE", default=64)
+SEARCH_CACHE_TIMEOUT_SECONDS = env.float("SEARCH_CACHE_TIMEOUT_SECONDS", default=0.2)
+SEARCH_RESPONSE_CACHE_TTL_SECONDS = env.int("SEARCH_RESPONSE_CACHE_TTL_SECONDS", default=300)
+SEARCH_EMBEDDING_CACHE_TTL_SECONDS = env.int("SEARCH_EMBEDDING_CACHE_TTL_SECONDS", default=86400)
+
+# Answers. No OPENAI_MODEL: answers are extracted from the passages, and say so
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_MODEL = env.str("OPENAI_MODEL", default="")
+_GENERATOR_BACKEND = "search.generation.OpenAIGenerator" if OPENAI_MODEL else "search.generation.ExtractiveGenerator"
+SEARCH_GENERATOR: dict[str, Any] = {
+    "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=_GENERATOR_BACKEND),
+    "OPTIONS": {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY} if OPENAI_MODEL else {},
+}
+SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
+SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
+# The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
+SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.35)
+
+# The write side
+INGESTION_LEASE_SECONDS = env.float("INGESTION_LEASE_SECONDS", default=15.0)
+INGESTION_HEARTBEAT_SECONDS = env.float("INGESTION_HEARTBEAT_SECONDS", default=5.0)
+INGESTION_SWEEP_SECONDS = env.float("INGESTION_SWEEP_SECONDS", default=5.0)
+INGESTION_TASK_DEADLINE_SECONDS = env.float("INGESTION_TASK_DEADLINE_SECONDS", default=900.0)
+INGESTION_MAX_ATTEMPTS = env.int("INGESTION_MAX_ATTEMPTS", default=3)
+INGESTION_CLAIM_TASKS = env.int("INGESTION_CLAIM_TASKS", default=64)
+INGESTION_CLAIM_BYTES = env.int("INGESTION_CLAIM_BYTES", default=16 * 1024 * 1024)
+INGESTION_BULK_CHUNKS = env.int("INGESTION_BULK_CHUNKS", default=500)
+INGESTION_CHUNK_TOKENS = env.int("INGESTION_CHUNK_TOKENS", default=256)
+INGESTION_OVERLAP_TOKENS = env.int("INGESTION_OVERLAP_TOKENS", default=32)
+INGESTION_MAX_DOCUMENT_BYTES = env.int("INGESTION_MAX_DOCUMENT_BYTES", default=50 * 1024 * 1024)
+INGESTION_PARSER_MEMORY_BYTES = env.int("INGESTION_PARSER_MEMORY_BYTES", default=2 * 1024**3)
+INGESTION_PARSER_TIMEOUT_SECONDS = env.float("INGESTION_PARSER_TIMEOUT_SECONDS", default=120.0)
+INGESTION_PARSER_OUTPUT_BYTES = env.int("INGESTION_PARSER_OUTPUT_BYTES", default=50 * 1024 * 1024)
+# Folders that a folder source may name; empty: any that the process can read
+INGESTION_FOLDER_ROOTS = env.list("INGESTION_FOLDER_ROOTS", default=[])
+INGESTION_CONNECTORS = {"folder": "ingestion.connectors.folder.FolderConnector"}
+
+# API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["search.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["search.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["search.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["search.renderers.OrjsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "search.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ragsite",
+    "DESCRIPTION": "Search and answers over your documents.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/.*$"
+_SELF = "'self'"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/docs/"),
+    "DIRECTIVES": {
+        "default-src": [_SELF],
+        "img-src": [_SELF, "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": [_SELF],
+    },
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Ragsite",
+    "SITE_HEADER": "Ragsite",
+    "SITE_SYMBOL": "search",
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+# Logs: one structured event per query and per task; no query text or content
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "structured": {"()": "structlog.stdlib.ProcessorFormatter", "processor": "structlog.processors.JSONRenderer"}
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "opensearch": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "rq.worker": {"level": "WARNING"},
+    },
+}
+
+# Set by whoever starts several processes, before Python starts: prometheus-client itself reads it at import
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")

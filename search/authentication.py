@@ -1,0 +1,91 @@
+"""API keys: how one is made, checked, and what it may do. Only a SHA-256 is kept; the secret has 256 bits, so that is enough."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from search.models import ApiKey, Tenant
+from search.types import Principal
+
+SCOPES = ("search", "ask", "documents", "sources")
+_PREFIX_LENGTH = 11
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made: `secret` is shown once and kept nowhere."""
+
+    row: ApiKey
+    secret: str
+
+
+def hash_key(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def create_key(
+    tenant: Tenant, *, name: str, scopes: list[str], groups: list[str], expires_at: Any = None
+) -> NewKey:
+    """Make a key of a tenant. Raises ValueError for a scope that does not exist."""
+    if unknown := set(scopes) - set(SCOPES):
+        raise ValueError(f"There is no scope {', '.join(sorted(unknown))}; there are {', '.join(SCOPES)}.")
+    secret = f"rag_{secrets.token_urlsafe(32)}"
+    row = ApiKey.objects.create(
+        tenant=tenant,
+        name=name,
+        prefix=secret[:_PREFIX_LENGTH],
+        key_hash=hash_key(secret),
+        scopes=scopes,
+        groups=groups,
+        expires_at=expires_at,
+    )
+    return NewKey(row, secret)
+
+
+def authenticate_key(header: str) -> Principal:
+    """The principal of an `Authorization: Bearer KEY` header. Raises DRF's AuthenticationFailed or NotAuthenticated."""
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise exceptions.NotAuthenticated("Send the header Authorization: Bearer KEY.")
+    key = ApiKey.objects.select_related("tenant").filter(key_hash=hash_key(secret.strip())).first()
+    if key is None:
+        raise exceptions.AuthenticationFailed("There is no such API key.")
+    if not key.is_active:
+        reason = "was revoked" if key.revoked_at else f"expired at {key.expires_at:%Y-%m-%d %H:%M} UTC"
+        raise exceptions.AuthenticationFailed(f"This API key {reason}.")
+    return Principal(key.tenant_id, key.tenant.uuid, tuple(key.groups), frozenset(key.scopes))
+
+
+def anonymous_reader(tenant: Tenant) -> Principal:
+    """Who reads the page of a public tenant: no groups, may search and ask."""
+    return Principal(tenant.pk, tenant.uuid, (), frozenset({"search", "ask"}))
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raises DRF's PermissionDenied, naming the scope."""
+    if scope not in principal.scopes:
+        raise exceptions.PermissionDenied(f"This API key lacks the scope {scope!r}.")
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """DRF's door: `request.user` is the Principal."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
+        return authenticate_key(request.headers.get("Authorization", "")), None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class HasScope(BasePermission):
+    """The key needs the view's `scope`."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        require_scope(request.user, view.scope)
+        return True

@@ -1,0 +1,34 @@
+"""System checks of the settings: what would fail later, or kill a node, is refused at start."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+KNN_ENGINES = ("lucene", "faiss")
+
+
+@register()
+def opensearch_settings(**_: Any) -> list[CheckMessage]:
+    errors: list[CheckMessage] = []
+    if settings.OPENSEARCH_KNN_ENGINE not in KNN_ENGINES:
+        errors.append(Error(f"OPENSEARCH_KNN_ENGINE is one of {', '.join(KNN_ENGINES)}.", id="search.E001"))
+    if settings.OPENSEARCH_KNN_ENGINE == "faiss" and not settings.OPENSEARCH_HAS_FAISS:
+        errors.append(
+            Error(
+                "OPENSEARCH_KNN_ENGINE=faiss kills a node without the native library at its first document.",
+                hint="Use lucene on the embedded node; where the official image runs, say OPENSEARCH_HAS_FAISS=true.",
+                id="search.E002",
+            )
+        )
+    if not 0.0 <= settings.SEARCH_VECTOR_WEIGHT <= 1.0:
+        errors.append(Error("SEARCH_VECTOR_WEIGHT lies between 0 and 1.", id="search.E003"))
+    return errors
+
+
+@register()
+def lease_settings(**_: Any) -> list[CheckMessage]:
+    if settings.INGESTION_HEARTBEAT_SECONDS * 2 > settings.INGESTION_LEASE_SECONDS:
+        message = "INGESTION_HEARTBEAT_SECONDS must be under half of INGESTION_LEASE_SECONDS, or leases run out."
+        return [Error(message, id="ingestion.E001")]
+    return []

@@ -1,0 +1,94 @@
+"""Errors of the read side. One root; each child says what is unavailable or invalid, with its code and HTTP status.
+
+One handler (search.errors) turns them into `{"code", "detail", "fields"?}`.
+"""
+
+from collections.abc import Mapping
+
+
+class SearchError(Exception):
+    """Root of every error that the read side raises on purpose."""
+
+    code = "search_error"
+    status = 500
+    retry_after_seconds: int | None = None
+
+    def __init__(self, detail: str, *, fields: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = dict(fields) if fields else None
+
+
+class InvalidRequest(SearchError):
+    code = "invalid_request"
+    status = 400
+
+
+class InvalidFilter(InvalidRequest):
+    code = "invalid_filter"
+
+
+class NotFound(SearchError):
+    code = "not_found"
+    status = 404
+
+
+class Unavailable(SearchError):
+    """Something that the request needs is down for now; asking again later may work."""
+
+    code = "unavailable"
+    status = 503
+    retry_after_seconds = 2
+
+
+class OpenSearchUnavailable(Unavailable):
+    code = "opensearch_unavailable"
+
+
+class EmbeddingUnavailable(Unavailable):
+    code = "embedding_unavailable"
+
+
+class RerankUnavailable(Unavailable):
+    code = "rerank_unavailable"
+
+
+class GenerationUnavailable(Unavailable):
+    code = "generation_unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    code = "cache_unavailable"
+
+
+class Overloaded(Unavailable):
+    """The pool that serves this kind of request is full; shed at once rather than queued."""
+
+    code = "overloaded"
+
+
+class InputTooLong(SearchError):
+    """A passage is longer than the embedder's window. Passages are never cut: the chunker is at fault."""
+
+    code = "input_too_long"
+
+
+class IndexMismatch(SearchError):
+    """The index was filled by another embedder variant than the one that would ask it."""
+
+    code = "index_mismatch"
+    status = 503
+
+
+class MetadataRefused(SearchError):
+    """Document metadata that the tenant's field schema does not take."""
+
+    code = "metadata_refused"
+    status = 422
+
+
+class BulkRefused(SearchError):
+    """The engine refused writes as a whole (a flood-stage block, say): pause, spend no attempts."""
+
+    code = "index_blocked"
+    status = 503

@@ -1,0 +1,173 @@
+"""The index contract: which fields a chunk has in OpenSearch, and how a chunk becomes one. Pure.
+
+Each document fills one `text_<language>` field with body, title and headings, analysed for its language; BM25 asks that.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search.filters import PUBLIC
+from search.types import ChunkRecord, DocumentFields, FieldType
+
+MAPPING_VERSION = 1
+ANALYZERS: Mapping[str, str] = {
+    "ar": "arabic",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "fi": "finnish",
+    "fr": "french",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "it": "italian",
+    "ja": "cjk",
+    "ko": "cjk",
+    "nl": "dutch",
+    "no": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sv": "swedish",
+    "th": "thai",
+    "tr": "turkish",
+    "zh": "cjk",
+}
+OTHER = "other"  # the standard analyzer: words, lower case, no stemming
+VECTOR_FIELD = "vector"
+_NUMBER_TYPES: Mapping[FieldType, str] = {
+    FieldType.KEYWORD: "keyword",
+    FieldType.NUMBER: "double",
+    FieldType.BOOLEAN: "boolean",
+    FieldType.DATE: "date",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSettings:
+    """How vectors are kept: the engine, and its memory for recall trade."""
+
+    dimension: int
+    engine: str
+    mode: str
+    compression: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    vectors: VectorSettings
+    shards: int
+    replicas: int
+
+
+def text_field(language: str) -> str:
+    """The field that BM25 asks for a document in `language` (ISO 639-1)."""
+    code = language.lower().split("-")[0]
+    return f"text_{code if code in ANALYZERS else OTHER}"
+
+
+def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings and mapping of a new physical index. `meta` goes to `_meta`: variant, dimension, chunking version."""
+    text_fields = {f"text_{code}": {"type": "text", "analyzer": name} for code, name in ANALYZERS.items()}
+    keyword, date, unindexed = {"type": "keyword"}, {"type": "date"}, {"type": "keyword", "index": False, "doc_values": False}
+    return {
+        "settings": {
+            "index": {
+                "knn": True,
+                "number_of_shards": settings.shards,
+                "number_of_replicas": settings.replicas,
+                "refresh_interval": "30s",
+            }
+        },
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": dict(meta),
+            "properties": {
+                "tenant": keyword,
+                "document": keyword,
+                "document_id": {"type": "long"},
+                "edition": {"type": "integer"},
+                "ordinal": {"type": "integer"},
+                "source": keyword,
+                "media_type": keyword,
+                "language": keyword,
+                "access": keyword,
+                "published_at": date,
+                "visible_from": date,
+                "expires_at": date,
+                "page": {"type": "integer", "index": False},
+                "title": unindexed,
+                "headings": unindexed,
+                "body": unindexed,
+                **text_fields,
+                f"text_{OTHER}": {"type": "text", "analyzer": "standard"},
+                VECTOR_FIELD: vector_mapping(settings.vectors),
+                "metadata": {"properties": {str(kind): {"type": "object"} for kind in FieldType}},
+            },
+        },
+    }
+
+
+def vector_mapping(vectors: VectorSettings) -> dict[str, Any]:
+    """A cosine HNSW field. The engine is always named: the default (faiss) kills a node without its native library."""
+    method = {
+        "name": "hnsw",
+        "engine": vectors.engine,
+        "space_type": "cosinesimil",
+        "parameters": {"m": 16, "ef_construction": 100},
+    }
+    field: dict[str, Any] = {"type": "knn_vector", "dimension": vectors.dimension, "method": method}
+    if vectors.mode == "on_disk":
+        return field | {"mode": "on_disk", "compression_level": vectors.compression}
+    return field
+
+
+def metadata_mapping(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The mapping to put for metadata fields (name, type) before their first use."""
+    by_type: dict[str, dict[str, Any]] = {}
+    for name, kind in fields:
+        by_type.setdefault(kind, {})[name] = {"type": _NUMBER_TYPES[FieldType(kind)]}
+    return {"properties": {"metadata": {"properties": {k: {"properties": v} for k, v in by_type.items()}}}}
+
+
+def chunk_source(chunk: ChunkRecord, fields: DocumentFields) -> dict[str, Any]:
+    """A chunk as it is written: its own text and vector, and what its document gives to all."""
+    return {
+        "document_id": chunk.document_id,
+        "edition": chunk.edition,
+        "ordinal": chunk.ordinal,
+        "page": chunk.page,
+        "headings": list(chunk.headings),
+        "body": chunk.text,
+        VECTOR_FIELD: chunk.vector,
+        text_field(fields.language): searchable_text(chunk, fields.title),
+        **document_source(fields),
+    }
+
+
+def searchable_text(chunk: ChunkRecord, title: str) -> str:
+    """What BM25 sees. The body comes first, so that highlights of it need no offset."""
+    return "\n\n".join([chunk.text, title, *chunk.headings])
+
+
+def document_source(fields: DocumentFields) -> dict[str, Any]:
+    """The part of a chunk that may change without a new edition."""
+    return {
+        "tenant": str(fields.tenant_uuid),
+        "document": fields.public_id,
+        "title": fields.title,
+        "source": fields.source,
+        "media_type": fields.media_type,
+        "language": fields.language,
+        "access": [PUBLIC] if fields.access is None else list(fields.access),
+        "published_at": _iso(fields.published_at),
+        "visible_from": _iso(fields.visible_from),
+        "expires_at": _iso(fields.expires_at),
+        "metadata": dict(fields.metadata),
+    }
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else str(moment.isoformat())

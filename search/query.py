@@ -1,0 +1,145 @@
+"""Pure: a typed request → the bodies sent to OpenSearch. User text only ever reaches `match`.
+
+Two steps. First candidates: one native `hybrid` query, ids alone as docvalues (with `_none_` stored fields the engine reads
+no text for the hundreds that will not be shown). Then the page: those ids with their text, highlights and per-leg scores.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.mapping import VECTOR_FIELD, text_field
+from search.types import FieldSpec, Mode
+
+Body = dict[str, Any]
+CANDIDATE_FIELDS = ("document_id", "edition", "ordinal")
+COUNT_LIMIT = 10_000  # distinct documents are counted exactly up to about here; above it the total is a bound
+FACET_VALUES = 50
+LEXICAL, VECTOR = "lexical", "vector"
+_DEPTHS = (100, 200, 500, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """What is asked of each leg; None leaves it out. `vector` holds the query's embedding, unit length."""
+
+    query: str
+    languages: tuple[str, ...]
+    vector: Any | None
+    mode: Mode
+
+
+def depth_for(*, page: int, top_k: int, least: int) -> int:
+    """Candidates per leg: in steps, so that neighbouring pages see the same fused order."""
+    needed = max(least, page * top_k * 2)
+    return next((depth for depth in _DEPTHS if depth >= needed), _DEPTHS[-1])
+
+
+def lexical_query(query: str, languages: Sequence[str]) -> Body:
+    """BM25 over the text field of each language that the index holds; the best language counts."""
+    fields = sorted({text_field(language) for language in languages}) or [text_field("")]
+    matches: list[Body] = [{"match": {name: {"query": query}}} for name in fields]
+    return matches[0] if len(matches) == 1 else {"dis_max": {"queries": matches}}
+
+
+def vector_query(vector: Any, k: int) -> Body:
+    return {"knn": {VECTOR_FIELD: {"vector": vector, "k": k}}}
+
+
+def candidates_body(legs: Legs, *, door: Body, depth: int, pipeline: Body | str | None, explain: bool = False) -> Body:
+    """Step one: chunk ids by fused score. Hybrid takes the door as its own `filter`, so that it holds for both legs."""
+    body: Body = {
+        "size": depth,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": list(CANDIDATE_FIELDS),
+        "track_total_hits": False,
+    }
+    lexical = lexical_query(legs.query, legs.languages)
+    if legs.mode is Mode.LEXICAL or legs.vector is None:
+        return body | {"query": {"bool": {"must": [lexical], "filter": [door]}}}
+    if legs.mode is Mode.VECTOR:
+        knn = {"knn": {VECTOR_FIELD: {"vector": legs.vector, "k": depth, "filter": door}}}
+        return body | {"query": knn}
+    hybrid = {"queries": [lexical, vector_query(legs.vector, depth)], "filter": door, "pagination_depth": depth}
+    body |= {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
+    return body | {"explain": True} if explain else body
+
+
+def count_body(legs: Legs, *, door: Body, facets: Mapping[str, FieldSpec]) -> Body:
+    """Distinct documents that match the words under the filters, and the facets over them.
+
+    Counted with the lexical leg alone: what a hybrid response calls total is the union of the legs' windows and moves with k.
+    """
+    distinct: Body = {"cardinality": {"field": "document_id", "precision_threshold": COUNT_LIMIT}}
+    aggregations: Body = {"documents": distinct}
+    for name, spec in facets.items():
+        aggregations[f"facet:{name}"] = {
+            "terms": {"field": spec.path, "size": FACET_VALUES},
+            "aggs": {"documents": {"cardinality": {"field": "document_id"}}},
+        }
+    query = {"bool": {"must": [lexical_query(legs.query, legs.languages)], "filter": [door]}}
+    return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggregations}
+
+
+def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bool) -> Body:
+    """Step two: the page by its ids, the legs as named clauses for each hit's BM25 score and cosine."""
+    should = [_named(lexical_query(legs.query, legs.languages), LEXICAL)]
+    if legs.vector is not None:
+        should.append(_exact_vector(legs.vector))
+    body: Body = {
+        "size": len(chunk_ids),
+        "_source": ["headings", "body", "page", "ordinal"],
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [{"ids": {"values": list(chunk_ids)}}, door], "should": should}},
+    }
+    return body | {"highlight": _highlight(legs.languages)} if highlight else body
+
+
+def _named(clause: Body, name: str) -> Body:
+    return {"bool": {"must": [clause], "_name": name}}
+
+
+def _exact_vector(vector: Any) -> Body:
+    """The plugin's exact score, (1 + cosine) / 2: see `cosine`."""
+    params = {"field": VECTOR_FIELD, "query_value": vector, "space_type": "cosinesimil"}
+    script = {"source": "knn_score", "lang": "knn", "params": params}
+    return {"script_score": {"query": {"match_all": {}}, "script": script, "_name": VECTOR}}
+
+
+def cosine(score: float) -> float:
+    """The engine's score of a cosine field → the cosine. Source: k-NN plugin docs, spaces, `cosinesimil`."""
+    return 2.0 * score - 1.0
+
+
+def _highlight(languages: Sequence[str]) -> Body:
+    """Escaped first, then marked: a highlight is HTML whose only tag is <mark>."""
+    fields = sorted({text_field(language) for language in languages})
+    options = {"type": "unified", "fragment_size": 220, "number_of_fragments": 3, "order": "none"}
+    return {
+        "encoder": "html",
+        "pre_tags": ["<mark>"],
+        "post_tags": ["</mark>"],
+        "fields": {name: options for name in fields},
+    }
+
+
+def pipeline_body(vector_weight: float, *, explain: bool) -> Body:
+    """Min-max normalisation and a weighted arithmetic mean of the two legs."""
+    weights = [round(1.0 - vector_weight, 4), round(vector_weight, 4)]
+    processor = {
+        "normalization": {"technique": "min_max"},
+        "combination": {"technique": "arithmetic_mean", "parameters": {"weights": weights}},
+    }
+    body: Body = {"phase_results_processors": [{"normalization-processor": processor}]}
+    if explain:
+        body["response_processors"] = [{"hybrid_score_explanation": {}}]
+    return body
+
+
+def pipeline_name(body: Body) -> str:
+    """Named by what it does, so that equal settings share one pipeline and none is ever changed."""
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    return f"ragsite-{digest}"

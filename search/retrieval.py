@@ -1,0 +1,174 @@
+"""Runs the two steps of a search on the engine and decodes what comes back; reports shards that did not answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search import query
+from search.client import ResponseError, get_client, unavailable
+from search.exceptions import OpenSearchUnavailable
+from search.types import Candidate, FacetValue, FieldSpec, FieldType, Retrieved, Total
+
+_NO_TOTAL = Total(0, "gte")
+_ensured_pipelines: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChunk:
+    """A chunk of the page as the index has it, with its exact per-leg scores."""
+
+    chunk_id: str
+    ordinal: int
+    text: str
+    headings: tuple[str, ...]
+    page: int | None
+    lexical: float | None
+    vector: float | None
+    highlights: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatesQuery:
+    """Step one, ready to run. `facets` None: nothing is counted."""
+
+    index: str
+    legs: query.Legs
+    door: query.Body
+    depth: int
+    vector_weight: float
+    facets: Mapping[str, FieldSpec] | None
+    explain: bool = False
+
+
+def candidates(request: CandidatesQuery) -> Retrieved:
+    """Step one: fused candidates, the total and the facets, in one round trip.
+
+    Raises OpenSearchUnavailable when the engine is down or no shard answers.
+    """
+    is_hybrid = request.legs.mode.value == "hybrid" and request.legs.vector is not None
+    pipeline = query.pipeline_body(request.vector_weight, explain=request.explain)
+    body = query.candidates_body(
+        request.legs,
+        door=request.door,
+        depth=request.depth,
+        pipeline=_ensure_pipeline(pipeline) if is_hybrid else None,
+        explain=request.explain,
+    )
+    bodies = [body]
+    if request.facets is not None:
+        bodies.append(query.count_body(request.legs, door=request.door, facets=request.facets))
+    answers = _multi_search(request.index, bodies)
+    total, facets = _decode_counts(answers[1], request.facets) if request.facets is not None else (_NO_TOTAL, {})
+    return Retrieved(
+        candidates=tuple(_decode_candidate(hit) for hit in answers[0]["hits"]["hits"]),
+        total=total,
+        facets=facets,
+        is_partial=any(answer["_shards"]["failed"] or answer["timed_out"] for answer in answers),
+        explanations=_explanations(answers[0]) if request.explain else {},
+    )
+
+
+def read_page(index: str, legs: query.Legs, *, chunk_ids: Sequence[str], door: query.Body, highlight: bool) -> dict[str, ReadChunk]:
+    """Step two: the text, highlights and per-leg scores of chunks, by id. An id that is gone is left out."""
+    body = query.page_body(legs, chunk_ids=chunk_ids, door=door, highlight=highlight)
+    with _engine_errors():
+        answer = get_client().search(index=index, body=body, params={"include_named_queries_score": "true"})
+    return {hit["_id"]: _decode_chunk(hit) for hit in answer["hits"]["hits"]}
+
+
+def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, Any]]:
+    lines: list[Any] = []
+    for body in bodies:
+        lines += [{"index": index}, body]
+    with _engine_errors():
+        answers: list[dict[str, Any]] = get_client().msearch(body=lines)["responses"]
+    for answer in answers:
+        if error := answer.get("error"):
+            raise _answer_error(error, int(answer.get("status", 500)))
+    return answers
+
+
+def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
+    reason = f"{error.get('type')}: {error.get('reason')}"
+    if "is not defined" in reason:  # the pipeline is gone with the node's data: put it again at the next query
+        _ensured_pipelines.clear()
+    if status in (404, 429, 500, 502, 503, 504) or "is not defined" in reason:
+        return OpenSearchUnavailable(f"OpenSearch can not search now ({reason}).")
+    return RuntimeError(f"OpenSearch refused the query: {reason}")
+
+
+def _ensure_pipeline(body: query.Body) -> str:
+    """Put a search pipeline once a process; its name says what it does, so that it never changes."""
+    name = query.pipeline_name(body)
+    if name not in _ensured_pipelines:
+        with _engine_errors():
+            get_client().http.put(f"/_search/pipeline/{name}", body=body)
+        _ensured_pipelines.add(name)
+    return name
+
+
+def _decode_candidate(hit: Mapping[str, Any]) -> Candidate:
+    fields = hit["fields"]
+    return Candidate(
+        document_id=fields["document_id"][0],
+        edition=fields["edition"][0],
+        ordinal=fields["ordinal"][0],
+        score=hit["_score"],
+    )
+
+
+def _explanations(answer: Mapping[str, Any]) -> dict[str, Any]:
+    hits = answer["hits"]["hits"]
+    return {_decode_candidate(hit).chunk_id: hit["_explanation"] for hit in hits if "_explanation" in hit}
+
+
+def _decode_counts(
+    answer: Mapping[str, Any], facets: Mapping[str, FieldSpec]
+) -> tuple[Total, dict[str, tuple[FacetValue, ...]]]:
+    aggregations = answer["aggregations"]
+    count = int(aggregations["documents"]["value"])
+    total = Total(count, "eq") if count <= query.COUNT_LIMIT else Total(query.COUNT_LIMIT, "gte")
+    decoded = {
+        name: tuple(_facet_value(bucket, spec) for bucket in aggregations[f"facet:{name}"]["buckets"])
+        for name, spec in facets.items()
+    }
+    return total, decoded
+
+
+def _facet_value(bucket: Mapping[str, Any], spec: FieldSpec) -> FacetValue:
+    value = bucket["key"]
+    if spec.type is FieldType.BOOLEAN:
+        value = bool(value)
+    elif spec.type is FieldType.DATE:
+        value = bucket["key_as_string"]
+    return FacetValue(value, int(bucket["documents"]["value"]))
+
+
+def _decode_chunk(hit: Mapping[str, Any]) -> ReadChunk:
+    source = hit["_source"]
+    scores = hit.get("matched_queries", {})
+    fragments = [fragment for field in hit.get("highlight", {}).values() for fragment in field]
+    return ReadChunk(
+        chunk_id=hit["_id"],
+        ordinal=source["ordinal"],
+        text=source["body"],
+        headings=tuple(source["headings"]),
+        page=source.get("page"),
+        lexical=scores.get(query.LEXICAL),
+        vector=query.cosine(scores[query.VECTOR]) if query.VECTOR in scores else None,
+        highlights=tuple(fragments),
+    )
+
+
+class _engine_errors:  # noqa: N801  reads as a statement: `with _engine_errors():`
+    """An engine that is down, overloaded or without the index is OpenSearchUnavailable; anything else is our mistake."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ResponseError):
+            if down := unavailable(error):
+                raise down from error
+            if error.status_code == 404:
+                raise OpenSearchUnavailable("The tenant's index is not there; rebuild it or wait.") from error

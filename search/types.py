@@ -1,0 +1,283 @@
+"""Frozen dataclasses that cross boundaries of the read side. Plain data: no Django, no I/O."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class FieldType(StrEnum):
+    KEYWORD = "keyword"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+
+
+class Mode(StrEnum):
+    HYBRID = "hybrid"
+    LEXICAL = "lexical"
+    VECTOR = "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A field that may be filtered on: where it lies in the index, and its type."""
+
+    path: str
+    type: FieldType
+
+
+FieldSchema = Mapping[str, FieldSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: one tenant, the access groups held there, and what the credential may do."""
+
+    tenant_id: int
+    tenant_uuid: UUID
+    groups: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def access_fingerprint(self) -> str:
+        """Equal for principals that may see the same documents of the tenant."""
+        return hashlib.sha256("\x00".join(sorted(set(self.groups))).encode()).hexdigest()[:16]
+
+    def may_see(self, access: list[str] | None) -> bool:
+        """No `access`: every principal of the tenant. An empty list: nobody."""
+        return access is None or not set(access).isdisjoint(self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTarget:
+    """The index version that serves a tenant now, with what a query must match."""
+
+    tenant_id: int
+    tenant_uuid: UUID
+    index_id: int
+    name: str
+    embedder: str
+    variant: str
+    dimension: int
+    content_version: int
+    languages: tuple[str, ...]
+    schema: FieldSchema = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """What a Profile says: weights of the legs in the fused score, and how far each leg looks (in chunks)."""
+
+    name: str = "default"
+    version: int = 1
+    vector_weight: float = 0.5
+    depth: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A validated search. `filters` is the API's JSON, typed later against the tenant's schema."""
+
+    query: str
+    mode: Mode = Mode.HYBRID
+    filters: Mapping[str, Any] | None = None
+    top_k: int = 10
+    page: int = 1
+    group_by: str = "document"
+    rerank: bool | None = None
+    profile: str | None = None
+    facets: tuple[str, ...] = ()
+    highlight: bool = True
+    explain: bool = False
+    with_total: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk id with its fused score, before visibility."""
+
+    document_id: int
+    edition: int
+    ordinal: int
+    score: float
+
+    @property
+    def chunk_id(self) -> str:
+        return f"{self.document_id}:{self.edition}:{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Distinct documents that match the words under the filters; `gte` when it is a bound."""
+
+    value: int
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    value: str | float | bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What one retrieval gave: candidates by falling score, and what was counted beside them."""
+
+    candidates: tuple[Candidate, ...]
+    total: Total
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    is_partial: bool
+    explanations: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleDocument:
+    """A document that is live and allowed now, as the database has it."""
+
+    id: int
+    public_id: str
+    title: str
+    url: str
+    metadata: Mapping[str, Any]
+    edition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Named for what they are: BM25, cosine, the fused score, the reranker's. None: that leg did not match or run."""
+
+    lexical: float | None = None
+    vector: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A candidate that is visible, read back with its text."""
+
+    document: VisibleDocument
+    chunk_id: str
+    ordinal: int
+    text: str
+    headings: tuple[str, ...]
+    page: int | None
+    score: float
+    scores: Scores
+    highlights: tuple[str, ...] = ()
+    explanation: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    request_id: UUID
+    hits: tuple[Hit, ...]
+    total: Total
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    timings: Mapping[str, float]
+    degraded: tuple[str, ...]
+    cache: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation: role is `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRequest:
+    question: str
+    filters: Mapping[str, Any] | None = None
+    top_k: int = 8
+    profile: str | None = None
+    history: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPassage:
+    """A hit as it stands in the context, under its number: the marker `[number]` cites it."""
+
+    number: int
+    hit: Hit
+    text: str
+
+    @property
+    def marker(self) -> str:
+        return f"[{self.number}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A hit shown as evidence: `quote` is the sentence of it that supports the cited statement."""
+
+    marker: str
+    document: VisibleDocument
+    chunk_id: str
+    ordinal: int
+    quote: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a generation took, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    request_id: UUID
+    answer: str
+    refused: bool
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    cache: str
+    generator: str
+    timings: Mapping[str, float]
+    usage: Usage
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """One chunk as it is written to an index. `vector` holds `dimension` float32."""
+
+    document_id: int
+    edition: int
+    ordinal: int
+    text: str
+    headings: tuple[str, ...]
+    page: int | None
+    vector: Any
+
+    @property
+    def chunk_id(self) -> str:
+        return f"{self.document_id}:{self.edition}:{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFields:
+    """What every chunk of a document carries beside its own text; updated in place when it changes."""
+
+    tenant_uuid: UUID
+    public_id: str
+    title: str
+    url: str
+    source: str
+    media_type: str
+    language: str
+    access: tuple[str, ...] | None
+    published_at: datetime | None
+    visible_from: datetime | None
+    expires_at: datetime | None
+    metadata: Mapping[str, Any]
