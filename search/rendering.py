@@ -1,0 +1,84 @@
+"""Pure: results → the API's JSON, as plain dicts, lists, strings and numbers. Both endpoints and the caches hold exactly this."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.types import Answer, Citation, Hit, SearchResult, VisibleDocument
+
+Json = dict[str, Any]
+
+
+def search_json(result: SearchResult) -> Json:
+    """A search's response."""
+    return {
+        "request_id": str(result.request_id),
+        "hits": [hit_json(hit) for hit in result.hits],
+        "total": {"value": result.total.value, "relation": result.total.relation},
+        "facets": {
+            name: [{"value": facet.value, "count": facet.count} for facet in values]
+            for name, values in result.facets.items()
+        },
+        "cache": result.cache,
+        "timings": dict(result.timings),
+        "degraded": list(result.degraded),
+    }
+
+
+def answer_json(answer: Answer) -> Json:
+    """An answer's response; also the `done` event of a stream."""
+    return {
+        "request_id": str(answer.request_id),
+        "answer": answer.answer,
+        "refused": answer.refused,
+        "citations": [citation_json(citation) for citation in answer.citations],
+        "hits": [hit_json(hit) for hit in answer.hits],
+        "cache": answer.cache,
+        "generator": answer.generator,
+        "timings": dict(answer.timings),
+        "usage": usage_json(answer),
+        "degraded": list(answer.degraded),
+    }
+
+
+def hit_json(hit: Hit) -> Json:
+    """A hit; `explanation` is there only when it was asked for."""
+    body: Json = {
+        "document": document_json(hit.document),
+        "chunk": {
+            "id": hit.chunk_id,
+            "ordinal": hit.ordinal,
+            "text": hit.text,
+            "headings": list(hit.headings),
+            "page": hit.page,
+        },
+        "score": hit.score,
+        "scores": {
+            "lexical": hit.scores.lexical,
+            "vector": hit.scores.vector,
+            "fused": hit.scores.fused,
+            "rerank": hit.scores.rerank,
+        },
+        "highlights": list(hit.highlights),
+    }
+    return body if hit.explanation is None else body | {"explanation": hit.explanation}
+
+
+def citation_json(citation: Citation) -> Json:
+    """A citation; also the `citation` event of a stream."""
+    return {
+        "marker": citation.marker,
+        "document": document_json(citation.document),
+        "chunk": {"id": citation.chunk_id, "ordinal": citation.ordinal},
+        "quote": citation.quote,
+        "url": citation.url,
+    }
+
+
+def document_json(document: VisibleDocument) -> Json:
+    """A document as a hit or a citation names it."""
+    metadata: Mapping[str, Any] = document.metadata
+    return {"id": document.public_id, "title": document.title, "url": document.url, "metadata": dict(metadata)}
+
+
+def usage_json(answer: Answer) -> Json:
+    return {"prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens}
