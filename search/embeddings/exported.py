@@ -1,0 +1,129 @@
+"""ONNX exports in the cache folder: found whole, or made once by a child process, so that torch never enters this one.
+
+An export is written beside, checked, and renamed; one without a manifest that fits its file is no export.
+"""
+
+import contextlib
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+import structlog
+
+from search.embeddings.model_folders import file_sha256, resolve_model, variant_name, weights_sha256
+from search.exceptions import EmbeddingUnavailable
+
+Precision = Literal["int8", "fp32"]
+
+# Raise it when what the exporter writes changes: older exports are then made anew.
+EXPORT_FORMAT = 1
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+ERROR_TAIL_CHARACTERS = 600
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What an export holds. The cosines are its agreement with the fp32 torch model over check_sentences.txt."""
+
+    format: int
+    model_sha256: str
+    dimension: int
+    max_tokens: int
+    pad_id: int
+    inputs: tuple[str, ...]
+    cosine_min: float
+    cosine_mean: float
+
+    def write(self, folder: Path) -> None:
+        (folder / "manifest.json").write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a whole export in that folder, else None."""
+    try:
+        raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = Manifest(**{**raw, "inputs": tuple(raw["inputs"])})
+        whole = manifest.model_sha256 == file_sha256(folder / "model.onnx")
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return manifest if whole and manifest.format == EXPORT_FORMAT else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedModel:
+    folder: Path
+    variant: str
+    manifest: Manifest
+
+
+def _log_progress(line: str) -> None:
+    log.info("model_export", progress=line)
+
+
+def ensure_exported(
+    model: str, *, precision: Precision, cache_dir: Path, report: Callable[[str], None] = _log_progress
+) -> ExportedModel:
+    """The export of a model in that precision, made now (10 to 40 s) if the cache has none. One process makes it, others wait."""
+    source = resolve_model(model)
+    variant = variant_name(model, kind=f"{precision}-onnx", revision=weights_sha256(source))
+    folder = cache_dir / "models" / variant
+    manifest = read_manifest(folder)
+    if manifest is None:
+        with _locked(folder) as lock:
+            manifest = read_manifest(folder)
+            if manifest is None:
+                _export(source, folder, precision=precision, lock=lock, report=report)
+                manifest = read_manifest(folder)
+    if manifest is None:
+        raise EmbeddingUnavailable(f"The export in {folder} is not whole.")
+    return ExportedModel(folder=folder, variant=variant, manifest=manifest)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[IO[str]]:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("w")
+    except OSError as error:
+        raise EmbeddingUnavailable(f"No model can be kept in {folder.parent}: {error.strerror}.") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _export(
+    source: Path, folder: Path, *, precision: Precision, lock: IO[str], report: Callable[[str], None]
+) -> None:
+    stage = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    command = [sys.executable, "-m", "search.embeddings.export", str(source), precision, str(stage)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        # The child holds the lock too: should we be killed, nobody else starts on the folder while it still writes.
+        child = subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            pass_fds=(lock.fileno(),),
+        )
+        with child:
+            for line in child.stdout or ():
+                report(line.rstrip())
+        if child.returncode != 0:
+            errors.seek(0)
+            raise EmbeddingUnavailable(
+                f"The ONNX export of {source} failed: {errors.read().strip()[-ERROR_TAIL_CHARACTERS:]}"
+            )
+    shutil.rmtree(folder, ignore_errors=True)
+    stage.rename(folder)

@@ -1,0 +1,124 @@
+"""Embeds with onnxruntime and tokenizers alone; importing this brings no torch, so a web process stays small.
+
+One session serves all threads. The two tokenizers are set up once: one never cuts, the other cuts queries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from django.conf import settings
+from tokenizers import Encoding, Tokenizer
+
+from search.embeddings.batching import (
+    Vector,
+    Vectors,
+    embed_in_batches,
+    length_sorted_batches,
+    refuse_too_long,
+    unit_rows,
+)
+from search.embeddings.exported import Manifest, Precision, ensure_exported
+from search.embeddings.model_folders import with_prompts
+
+ERRORS_ONLY = 3
+
+
+class OnnxModel:
+    """An exported folder, loaded: token ids to sentence vectors (pooling and normalisation are in the graph)."""
+
+    def __init__(self, folder: Path, manifest: Manifest, *, threads: int) -> None:
+        self.manifest = manifest
+        self.tokenizer = _tokenizer(folder)
+        self.cutting_tokenizer = _tokenizer(folder)
+        self.cutting_tokenizer.enable_truncation(manifest.max_tokens)
+        self._session = onnxruntime.InferenceSession(
+            folder / "model.onnx", _session_options(threads), providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
+        """Vectors (n, dimension) of one batch, padded to its longest text."""
+        width = max(len(encoding.ids) for encoding in encodings)
+        inputs = {
+            "input_ids": np.full((len(encodings), width), self.manifest.pad_id, dtype=np.int64),
+            "attention_mask": np.zeros((len(encodings), width), dtype=np.int64),
+            "token_type_ids": np.zeros((len(encodings), width), dtype=np.int64),
+        }
+        for row, encoding in enumerate(encodings):
+            inputs["input_ids"][row, : len(encoding.ids)] = encoding.ids
+            inputs["attention_mask"][row, : len(encoding.ids)] = 1
+            inputs["token_type_ids"][row, : len(encoding.ids)] = encoding.type_ids
+        vectors: npt.NDArray[np.float32] = self._session.run(
+            None, {name: inputs[name] for name in self.manifest.inputs}
+        )[0]
+        return vectors
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _session_options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    return options
+
+
+@dataclass(kw_only=True)
+class OnnxEmbedder:
+    """The default embedder. `model` is a hub name or a folder; exported once into `cache_dir`, checked against fp32.
+
+    `cache_dir` and `threads` (0: all cores) default to SEARCH_MODEL_CACHE_DIR and SEARCH_MODEL_THREADS.
+    int8 rounds activations per batch, so a text's vector moves a little (cosine > .99) with the texts beside it.
+    """
+
+    cache_dir: Path | str | None = None
+    model: str = "all-MiniLM-L6-v2"
+    precision: Precision = "int8"
+    threads: int | None = None
+    batch_size: int = 8
+    query_prompt: str = ""
+    passage_prompt: str = ""
+
+    def __post_init__(self) -> None:
+        cache_dir = Path(self.cache_dir or settings.SEARCH_MODEL_CACHE_DIR)
+        threads = settings.SEARCH_MODEL_THREADS if self.threads is None else self.threads
+        exported = ensure_exported(self.model, precision=self.precision, cache_dir=cache_dir)
+        self._model = OnnxModel(exported.folder, exported.manifest, threads=threads)
+        self.manifest = exported.manifest
+        self.variant = with_prompts(exported.variant, self.query_prompt, self.passage_prompt)
+        self.dimension = exported.manifest.dimension
+        self.max_tokens = exported.manifest.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(encoding.ids) for encoding in self._encode(texts)]
+
+    def _encode(self, passages: Sequence[str]) -> list[Encoding]:
+        return self._model.tokenizer.encode_batch([self.passage_prompt + text for text in passages])
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        encodings = self._encode(texts)
+        counts = [len(encoding.ids) for encoding in encodings]
+        refuse_too_long(counts, self.max_tokens)
+        batches = length_sorted_batches(counts, size=self.batch_size)
+        return embed_in_batches(
+            batches,
+            lambda positions: self._model.run([encodings[p] for p in positions]),
+            dimension=self.dimension,
+        )
+
+    def embed_query(self, text: str) -> Vector:
+        encoding = self._model.cutting_tokenizer.encode(self.query_prompt + text)
+        vector: Vector = unit_rows(self._model.run([encoding]), dimension=self.dimension)[0]
+        return vector
+
+    def close(self) -> None:
+        """Nothing is held that outlives the object."""

@@ -1,0 +1,127 @@
+"""Embeds by an OpenAI-compatible `/embeddings` endpoint, through the openai client (imported at the first build).
+
+Tokens are counted exactly where a tokenizer is named, else as UTF-8 bytes: no byte-level tokenizer makes more of a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from search.embeddings.batching import (
+    Vector,
+    Vectors,
+    embed_in_batches,
+    length_sorted_batches,
+    refuse_too_long,
+    unit_rows,
+)
+from search.exceptions import EmbeddingUnavailable
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+# OpenAI's own limit on the sum over all inputs of a request.
+REQUEST_TOKENS = 300_000
+# Only this family takes the `dimensions` parameter; other servers refuse it.
+SHORTENABLE_PREFIX = "text-embedding-3"
+
+
+@dataclass(kw_only=True)
+class OpenAIEmbedder:
+    """429 and 5xx are retried by the client with back-off; a query is not retried, since its reader is waiting.
+
+    `dimension` is what the model must give; text-embedding-3 models are asked to shorten to it. `tokenizer` is a
+    tokenizer.json of the served model: with it, counts are exact, and without it a count is up to four times too high.
+    """
+
+    api_key: str = field(repr=False)
+    model: str = "text-embedding-3-small"
+    base_url: str = "https://api.openai.com/v1"
+    dimension: int = 1536
+    batch_size: int = 100
+    max_tokens: int = 8191
+    timeout_seconds: float = 30.0
+    query_timeout_seconds: float = 3.0
+    max_retries: int = 4
+    tokenizer: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        self.variant = f"{self.model}-{self.dimension}d-openai"
+        self._tokenizer = _load_tokenizer(self.tokenizer) if self.tokenizer else None
+        self._client = self._connect()
+
+    def _connect(self) -> "OpenAI":
+        from openai import OpenAI
+
+        return OpenAI(
+            api_key=self.api_key,
+            base_url=self.base_url,
+            timeout=self.timeout_seconds,
+            max_retries=self.max_retries,
+        )
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        if self._tokenizer is None:
+            return [len(text.encode()) for text in texts]
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        counts = self.count_tokens(texts)
+        refuse_too_long(counts, self.max_tokens)
+        batches = length_sorted_batches(counts, size=self.batch_size, budget=REQUEST_TOKENS)
+        return embed_in_batches(
+            batches,
+            lambda positions: self._request(self._client, [texts[p] for p in positions]),
+            dimension=self.dimension,
+        )
+
+    def embed_query(self, text: str) -> Vector:
+        client = self._client.with_options(timeout=self.query_timeout_seconds, max_retries=0)
+        vector: Vector = unit_rows(self._request(client, [self._cut(text)]), dimension=self.dimension)[0]
+        return vector
+
+    def _cut(self, text: str) -> str:
+        if self._tokenizer is None:
+            return text.encode()[: self.max_tokens].decode(errors="ignore")
+        encoding = self._tokenizer.encode(text)
+        if len(encoding.ids) <= self.max_tokens:
+            return text
+        return text[
+            : max(
+                end for _, end in encoding.offsets[: self.max_tokens - encoding.special_tokens_mask.count(1)]
+            )
+        ]
+
+    def _request(self, client: "OpenAI", texts: list[str]) -> Vectors:
+        from openai import OpenAIError, omit
+
+        shortened = self.dimension if self.model.startswith(SHORTENABLE_PREFIX) else omit
+        try:
+            response = client.embeddings.create(model=self.model, input=texts, dimensions=shortened)
+        except (OpenAIError, ValueError) as error:
+            raise EmbeddingUnavailable(
+                f"{self.model} gave no vectors: {type(error).__name__}: {error}"
+            ) from error
+        rows = [row.embedding for row in sorted(response.data, key=lambda row: row.index)]
+        if len(rows) != len(texts) or {len(row) for row in rows} != {self.dimension}:
+            raise EmbeddingUnavailable(
+                f"{self.model} gave {len(rows)} vectors of {sorted({len(row) for row in rows})} dimensions;"
+                f" {len(texts)} of {self.dimension} are expected."
+            )
+        return np.asarray(rows, dtype=np.float32)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _load_tokenizer(path: Path | str) -> Tokenizer:
+    if not Path(path).is_file():
+        raise EmbeddingUnavailable(f"No tokenizer file {path}.")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
