@@ -61,11 +61,17 @@ def _answer(request: Frame, output_bytes: int) -> Frame:
         body = document_to_json(_parsed(request.body, request.kind))
     except (MemoryError, RecursionError) as error:
         name = "memory" if isinstance(error, MemoryError) else "nesting"
-        return Frame(kind=ParserLimit.code, body=f"The document exceeds the parser's limit of {name}.".encode())
+        return Frame(
+            kind=ParserLimit.code, body=f"The document exceeds the parser's limit of {name}.".encode()
+        )
     except ParseError as error:
         return Frame(kind=error.code, body=str(error).encode())
-    except Exception as error:  # The boundary of a job: whatever a library raises must reach the parent as an answer.
-        return Frame(kind=ParserCrashed.code, body=f"{type(error).__name__}: {error}"[:1000].encode("utf-8", "replace"))
+    except (
+        Exception
+    ) as error:  # The boundary of a job: whatever a library raises must reach the parent as an answer.
+        return Frame(
+            kind=ParserCrashed.code, body=f"{type(error).__name__}: {error}"[:1000].encode("utf-8", "replace")
+        )
     if len(body) > output_bytes:
         return Frame(kind=ParserLimit.code, body=b"The document's text exceeds the parser's limit of output.")
     return Frame(kind="document", body=body)

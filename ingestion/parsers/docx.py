@@ -55,7 +55,9 @@ def _properties(package: bytes) -> tuple[str | None, str | None, dict[str, objec
     core = docx.Document(BytesIO(package)).core_properties
     title = " ".join((core.title or "").split())
     metadata: dict[str, object] = {
-        name: value for name in ("author", "subject", "keywords", "category") if (value := getattr(core, name))
+        name: value
+        for name in ("author", "subject", "keywords", "category")
+        if (value := getattr(core, name))
     }
     # python-docx's template has this author and date; they say nothing about a document.
     if metadata.get("author") == "python-docx":

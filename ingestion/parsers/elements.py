@@ -67,5 +67,8 @@ def _to_row(element: Element) -> list[str | int | None]:
 def _from_row(row: list[str | int | None]) -> Element:
     kind, text, level, page = row
     return Element(
-        kind=cast(ElementKind, kind), text=str(text), level=cast(int | None, level), page=cast(int | None, page)
+        kind=cast(ElementKind, kind),
+        text=str(text),
+        level=cast(int | None, level),
+        page=cast(int | None, page),
     )

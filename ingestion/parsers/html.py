@@ -13,7 +13,9 @@ from ingestion.parsers.html_cleaning import Tree, clean_tree
 from ingestion.parsers.language import declared_language
 from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_html
 
-_CHARSET: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,100}?encoding=[\"']([\w-]+)", re.I)
+_CHARSET: Final = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,100}?encoding=[\"']([\w-]+)", re.I
+)
 _XML_DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
 _KINDS: Final[dict[str, ElementKind]] = {
     "Title": "title",
@@ -40,7 +42,9 @@ def parse_html(text: str) -> ParsedDocument:
     if root is None:
         return ParsedDocument(title=None, language=None, metadata={}, elements=())
     page_title = _page_title(root)
-    language = declared_language(root.get("lang") or root.get("xml:lang") or _meta(root, ("content-language",)))
+    language = declared_language(
+        root.get("lang") or root.get("xml:lang") or _meta(root, ("content-language",))
+    )
     metadata: dict[str, object] = {
         name: value for name, keys in _META.items() if (value := _meta(root, keys)) is not None
     }

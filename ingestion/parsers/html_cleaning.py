@@ -15,12 +15,22 @@ _REMOVED: Final = frozenset(
     "textarea input button datalist map link meta base del".split()
 )
 # Unstructured drops these whole, so their content is given a tag that it keeps.
-_RENAMED: Final = {"details": "div", "summary": "p", "figure": "div", "figcaption": "p", "fieldset": "div", "label": "span"}
-_BLOCKS: Final = frozenset("p div br li tr td th h1 h2 h3 h4 h5 h6 pre ul ol dl dt dd table section article".split())
+_RENAMED: Final = {
+    "details": "div",
+    "summary": "p",
+    "figure": "div",
+    "figcaption": "p",
+    "fieldset": "div",
+    "label": "span",
+}
+_BLOCKS: Final = frozenset(
+    "p div br li tr td th h1 h2 h3 h4 h5 h6 pre ul ol dl dt dd table section article".split()
+)
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _CHROME: Final = re.compile(
     r"(?:^|[\s_-])(?:cookie|consent|gdpr|breadcrumbs?|skip-?(?:link|nav)|sr-only|visually-hidden|navbar|nav-?menu|"
-    r"site-?(?:header|footer|nav)|newsletter|share-buttons?|social-share|adsbygoogle)(?:$|[\s_-])",
+    r"site-?(?:header|footer|nav)|newsletter|share-buttons?|social-share|adsbygoogle|"
+    r"dropdown|pagination|table-of-contents|toc|mw-editsection|mw-jump-link|interlanguage-link)(?:$|[\s_-])",
     re.IGNORECASE,
 )
 _CHROME_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog"))
@@ -28,6 +38,7 @@ _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden",
 _MAIN_SHARE: Final = 0.5
 # A wrapper that holds the larger part of the page is the page, whatever its class or tag says.
 _CHROME_SHARE: Final = 0.4
+_LONGEST_CELL: Final = 1500
 
 
 def clean_tree(root: Tree) -> Tree:
@@ -102,7 +113,8 @@ def _is_layout(table: Tree) -> bool:
         return True
     if next(table.iter(*_HEADINGS, "pre"), None) is not None:
         return True
-    return len(list(table.iter("td", "th"))) == 1
+    cells = list(table.iter("td", "th"))
+    return len(cells) == 1 or any(_text_length(cell) > _LONGEST_CELL for cell in cells)
 
 
 def _flatten_cells(content: Tree) -> None:

@@ -20,13 +20,16 @@ _PLAIN_PAIR: Final = re.compile(r"^([A-Za-z][\w-]*):[ \t]+(\S.*)$", re.MULTILINE
 _FENCE: Final = re.compile(r"^[ \t>]*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})([^`]*)$")
 _LIQUID_COMMENT: Final = re.compile(r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}", re.DOTALL)
 _LIQUID_CAPTURE: Final = re.compile(
-    r"^[ \t]*\{%-?\s*capture\s[^%]*%\}[ \t]*\n(.*?)^[ \t]*\{%-?\s*endcapture\s*-?%\}[ \t]*$", re.DOTALL | re.MULTILINE
+    r"^[ \t]*\{%-?\s*capture\s[^%]*%\}[ \t]*\n(.*?)^[ \t]*\{%-?\s*endcapture\s*-?%\}[ \t]*$",
+    re.DOTALL | re.MULTILINE,
 )
 _LIQUID_TAG: Final = re.compile(r"\{%-?[^%\n]*(?:%(?!\})[^%\n]*)*-?%\}")
 _MULTILINE_TAG: Final = re.compile(r"\{%-?\s*include\s[^%]*%\}")
 _SITE_VARIABLE: Final = re.compile(r"\{\{-?\s*(?:site|page)\.(?:url|baseurl)\s*-?\}\}")
 _ATTRIBUTES: Final = re.compile(r"[ \t]*\{:[^{}\n]*\}|[ \t]+\{#[\w.:-]+\}[ \t]*$", re.MULTILINE)
-_TOC: Final = re.compile(r"^[ \t]*(?:[-*+]|\d+\.)[ \t]+[^\n]*\n[ \t]*\{:\s*toc\s*\}[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_TOC: Final = re.compile(
+    r"^[ \t]*(?:[-*+]|\d+\.)[ \t]+[^\n]*\n[ \t]*\{:\s*toc\s*\}[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
 
 _converter: Final = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -105,7 +108,12 @@ def _parts(text: str) -> list[tuple[str, bool]]:
         if fence is None and match is not None:
             fence = match.group(1)
             parts.append(([line], True))
-        elif fence is not None and match is not None and match.group(1).startswith(fence) and not match.group(2).strip():
+        elif (
+            fence is not None
+            and match is not None
+            and match.group(1).startswith(fence)
+            and not match.group(2).strip()
+        ):
             fence = None
             parts[-1][0].append(line)
             parts.append(([], False))

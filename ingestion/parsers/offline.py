@@ -16,7 +16,13 @@ from unstructured.partition.docx import partition_docx  # noqa: E402
 from unstructured.partition.html import partition_html  # noqa: E402
 from unstructured.partition.text import partition_text  # noqa: E402
 
-__all__ = ["NO_LANGUAGE_DETECTION", "UnstructuredElement", "partition_docx", "partition_html", "partition_text"]
+__all__ = [
+    "NO_LANGUAGE_DETECTION",
+    "UnstructuredElement",
+    "partition_docx",
+    "partition_html",
+    "partition_text",
+]
 
 # Unstructured's own detection runs over every document, and nothing reads it.
 NO_LANGUAGE_DETECTION: Final = [""]

@@ -4,6 +4,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ingestion.parsers.elements import Element, ParsedDocument, first_title
@@ -11,7 +12,7 @@ from ingestion.parsers.pdf_lines import LINE_HYPHEN, Line, PdfText, read_pdf
 
 _DIGITS: Final = re.compile(r"\d+")
 _LETTERS: Final = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff\uac00-\ud7af]")
-_BULLET: Final = re.compile(r"^(?:[•●▪‣◦■□➢✓❖]|[-–—*](?=\s)|\(?(?:\d{1,2}|[a-z])[.)](?=\s))\s*")
+_BULLET: Final = re.compile(r"^(?:[•●▪‣◦■□➢✓❖]|[-–—*](?=\s)|\(?(?:\d{1,2}|[a-z])[.)](?=\s+[^\W\d_]{2}))\s*")
 _SIGN: Final = re.compile(r"^[•●▪‣◦■□➢✓❖–—*-]\s*")
 _SENTENCE_END: Final = re.compile(r"[.!?:。！？]['\"”’)\]]*$")
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
@@ -25,6 +26,9 @@ _HEADING_RATIO: Final = 1.15
 _LONGEST_HEADING: Final = 200
 _SAME_SIZE_RATIO: Final = 1.06
 _LEVELS: Final = 4
+_LONGEST_BOLD_HEADING: Final = 100
+# Above this share bold is the look of the text, not of its headings.
+_BOLD_SHARE: Final = 0.3
 # A gap of this many usual line steps starts a paragraph.
 _PARAGRAPH_GAP: Final = 1.35
 _EDGE_LINES: Final = 3
@@ -37,7 +41,9 @@ def parse(data: bytes) -> ParsedDocument:
     elements = tuple(elements_of(text))
     title = text.info.get("Title", "").strip()
     metadata: dict[str, object] = {
-        key.lower(): text.info[key] for key in ("Author", "Subject", "Keywords") if text.info.get(key, "").strip()
+        key.lower(): text.info[key]
+        for key in ("Author", "Subject", "Keywords")
+        if text.info.get(key, "").strip()
     }
     date = re.match(r"D:(\d{4})(\d{2})(\d{2})", text.info.get("CreationDate", ""))
     if date is not None:
@@ -59,21 +65,17 @@ def elements_of(text: PdfText) -> Iterator[Element]:
     lines = [line for page in without_running_heads(text.pages) for line in page]
     if not lines:
         return
-    body = body_size(lines)
-    levels = heading_levels(lines, body)
-    step = _line_step(lines)
+    layout = layout_of(lines)
     words = frozenset(word for line in lines for word in _WORD.findall(line.text.lower()))
-    for block in _blocks(lines, levels, step):
+    for block in _blocks(lines, layout):
         first = block[0]
-        level = _level(first, levels)
         joined = join_lines([line.text for line in block], words)
-        if not joined:
-            continue
-        if level is not None:
+        level = layout.level(first)
+        if level is not None and len(joined) <= _LONGEST_HEADING:
             yield Element(kind="title", text=joined, level=level, page=first.page)
         elif _BULLET.match(joined):
             yield Element(kind="list_item", text=_SIGN.sub("", joined) or joined, page=first.page)
-        else:
+        elif joined:
             yield Element(kind="text", text=joined, page=first.page)
 
 
@@ -100,7 +102,44 @@ def _running_key(line: Line) -> tuple[str, int]:
     return _DIGITS.sub("#", line.text.lower()), round(line.bottom / 12)
 
 
-def body_size(lines: Sequence[Line]) -> float:
+@dataclass(frozen=True)
+class Layout:
+    """How a document is set: the sizes of its headings from the largest down, and the usual step between lines."""
+
+    body: float
+    sizes: tuple[float, ...]
+    step: float
+    bold_headings: bool
+
+    def level(self, line: Line) -> int | None:
+        """The level of a heading's line, None for any other. Bold lines of the body's size are the lowest level."""
+        if not _may_be_heading(line):
+            return None
+        for position, size in enumerate(self.sizes):
+            if size / _SAME_SIZE_RATIO <= line.size <= size * _SAME_SIZE_RATIO:
+                return position + 1
+        if (
+            self.bold_headings
+            and line.bold
+            and line.size >= self.body * 0.95
+            and not _SENTENCE_END.search(line.text)
+        ):
+            return len(self.sizes) + 1 if len(line.text) <= _LONGEST_BOLD_HEADING else None
+        return None
+
+
+def layout_of(lines: Sequence[Line]) -> Layout:
+    body = _body_size(lines)
+    bold = sum(len(line.text) for line in lines if line.bold)
+    return Layout(
+        body=body,
+        sizes=_heading_sizes(lines, body),
+        step=_line_step(lines),
+        bold_headings=bold < _BOLD_SHARE * sum(len(line.text) for line in lines),
+    )
+
+
+def _body_size(lines: Sequence[Line]) -> float:
     """The size, to half a point, in which most characters are set."""
     weights: Counter[float] = Counter()
     for line in lines:
@@ -108,27 +147,20 @@ def body_size(lines: Sequence[Line]) -> float:
     return max(weights.items(), key=lambda item: (item[1], -item[0]))[0]
 
 
-def heading_levels(lines: Sequence[Line], body: float) -> tuple[float, ...]:
+def _heading_sizes(lines: Sequence[Line], body: float) -> tuple[float, ...]:
     """The sizes of headings from the largest down, at most four; sizes that differ by little are one."""
-    sizes = sorted({line.size for line in lines if _may_be_heading(line) and line.size >= body * _HEADING_RATIO})
-    levels: list[float] = []
+    sizes = sorted(
+        {line.size for line in lines if _may_be_heading(line) and line.size >= body * _HEADING_RATIO}
+    )
+    found: list[float] = []
     for size in reversed(sizes):
-        if not levels or levels[-1] > size * _SAME_SIZE_RATIO:
-            levels.append(size)
-    return tuple(levels[:_LEVELS])
+        if not found or found[-1] > size * _SAME_SIZE_RATIO:
+            found.append(size)
+    return tuple(found[:_LEVELS])
 
 
 def _may_be_heading(line: Line) -> bool:
     return len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None
-
-
-def _level(line: Line, levels: Sequence[float]) -> int | None:
-    if not _may_be_heading(line):
-        return None
-    for position, size in enumerate(levels):
-        if size / _SAME_SIZE_RATIO <= line.size <= size * _SAME_SIZE_RATIO:
-            return position + 1
-    return None
 
 
 def _line_step(lines: Sequence[Line]) -> float:
@@ -136,16 +168,18 @@ def _line_step(lines: Sequence[Line]) -> float:
     steps = [
         (above.bottom - below.bottom) / above.size
         for above, below in zip(lines, lines[1:], strict=False)
-        if above.page == below.page and above.size > 0 and 0.5 < (above.bottom - below.bottom) / above.size < 2.5
+        if above.page == below.page
+        and above.size > 0
+        and 0.5 < (above.bottom - below.bottom) / above.size < 2.5
     ]
     return statistics.median(steps) if steps else 1.2
 
 
-def _blocks(lines: Sequence[Line], levels: Sequence[float], step: float) -> Iterator[list[Line]]:
+def _blocks(lines: Sequence[Line], layout: Layout) -> Iterator[list[Line]]:
     """Runs of lines that are one paragraph, list item or heading."""
     block: list[Line] = []
     for line in lines:
-        if block and _starts_block(block, line, levels, step):
+        if block and _starts_block(block, line, layout):
             yield block
             block = []
         block.append(line)
@@ -153,16 +187,16 @@ def _blocks(lines: Sequence[Line], levels: Sequence[float], step: float) -> Iter
         yield block
 
 
-def _starts_block(block: Sequence[Line], line: Line, levels: Sequence[float], step: float) -> bool:
+def _starts_block(block: Sequence[Line], line: Line, layout: Layout) -> bool:
     last = block[-1]
     if last.text.endswith(LINE_HYPHEN):
         return False
-    level = _level(line, levels)
-    if level != _level(block[0], levels):
+    level = layout.level(line)
+    if level != layout.level(block[0]):
         # A superscript or a large initial in the row of its paragraph is no heading of its own.
-        return not (_same_row(last, line) and (len(line.text) <= 3 or len(last.text) <= 3))
+        return not (_same_row(last, line) and min(len(line.text), len(last.text)) <= 3)
     if level is not None:
-        return line.page != last.page or last.bottom - line.bottom > 2.2 * last.size or sum(len(item.text) for item in block) > 150
+        return line.page != last.page or last.bottom - line.bottom > 2.2 * last.size
     if _same_row(last, line):
         return False
     if _BULLET.match(line.text):
@@ -171,7 +205,7 @@ def _starts_block(block: Sequence[Line], line: Line, levels: Sequence[float], st
         # The next column or page: a sentence that is not over goes on there.
         return _SENTENCE_END.search(last.text) is not None or not line.text[:1].islower()
     gap = (last.bottom - line.bottom) / max(last.size, 1.0)
-    return gap > step * _PARAGRAPH_GAP or _is_indented_start(block, line)
+    return gap > layout.step * _PARAGRAPH_GAP or _is_indented_start(block, line)
 
 
 def _same_row(last: Line, line: Line) -> bool:

@@ -1,6 +1,7 @@
 """The text of a PDF as lines with their place and size, read by pypdfium2. Only a few characters of a line are measured."""
 
 import ctypes
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ LINE_HYPHEN: Final = "\ufffe"
 _LINE: Final = re.compile(r"[^\r\n\ufffe]+\ufffe?|\ufffe")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\uffff]")
 _BOLD_WEIGHT: Final = 600
+_BOLD_NAME: Final = re.compile(rb"bold|black|heavy|-medi$|^(?:[A-Z]+\+)?CMBX", re.IGNORECASE)
+_FONT_NAME_BYTES: Final = 128
 _PROBES: Final = 4
 _PASSWORD_SECURITY: Final = (pdfium_raw.FPDF_ERR_PASSWORD, pdfium_raw.FPDF_ERR_SECURITY)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a page. Places are in points from the lower left corner; `size` is the height of its font's box."""
+    """One line of a page. Places are in points from the lower left corner; `size` is its font's size."""
 
     text: str
     page: int
@@ -50,7 +53,9 @@ def read_pdf(data: bytes) -> PdfText:
         pages = [_page_lines(document, index) for index in range(count)]
         if all(page is None for page in pages):
             raise CorruptFile("No page of the PDF can be read.")
-        return PdfText(pages=tuple(page or () for page in pages), info=document.get_metadata_dict(skip_empty=True))
+        return PdfText(
+            pages=tuple(page or () for page in pages), info=document.get_metadata_dict(skip_empty=True)
+        )
     finally:
         document.close()
 
@@ -94,12 +99,14 @@ def _lines(text_page: pdfium.PdfTextPage, page: int) -> Iterator[Line]:
 def _measured(raw: pdfium_raw.FPDF_TEXTPAGE, text: str, page: int, span: tuple[int, int]) -> Line:
     start, end = span
     step = max(1, (end - start) // _PROBES)
-    indexes = sorted({*range(start, end, step), end - 1})
-    boxes = [box for index in indexes if (box := _box(raw, index)) is not None]
-    if not boxes:
-        boxes = [(0.0, 0.0, 0.0, 0.0)]
-    heights = sorted(top - bottom for _, _, bottom, top in boxes)
-    middle = pdfium_raw.FPDFText_GetCharIndexFromTextIndex(raw, (start + end - 1) // 2)
+    indexes = [
+        pdfium_raw.FPDFText_GetCharIndexFromTextIndex(raw, at)
+        for at in sorted({*range(start, end, step), end - 1})
+    ]
+    boxes = [box for index in indexes if (box := _box(raw, index)) is not None] or [(0.0, 0.0, 0.0, 0.0)]
+    # A generated character (a space, a hyphen) has no font.
+    fonts = [font for index in indexes if (font := _font(raw, index)) is not None] or [(0.0, False)]
+    sizes = sorted(size for size, _ in fonts)
     return Line(
         text=_CONTROL.sub("", text).strip(),
         page=page,
@@ -107,17 +114,33 @@ def _measured(raw: pdfium_raw.FPDF_TEXTPAGE, text: str, page: int, span: tuple[i
         right=max(box[1] for box in boxes),
         bottom=min(box[2] for box in boxes),
         top=max(box[3] for box in boxes),
-        size=heights[len(heights) // 2],
-        bold=pdfium_raw.FPDFText_GetFontWeight(raw, middle) >= _BOLD_WEIGHT,
+        size=sizes[len(sizes) // 2],
+        bold=all(bold for _, bold in fonts),
     )
 
 
-def _box(raw: pdfium_raw.FPDF_TEXTPAGE, text_index: int) -> tuple[float, float, float, float] | None:
-    """(left, right, bottom, top) of the character at an index of the text, None for one without a box."""
-    index = pdfium_raw.FPDFText_GetCharIndexFromTextIndex(raw, text_index)
+def _box(raw: pdfium_raw.FPDF_TEXTPAGE, index: int) -> tuple[float, float, float, float] | None:
+    """(left, right, bottom, top) of a character, None for one without a box."""
     rect = pdfium_raw.FS_RECTF()
     if index < 0 or not pdfium_raw.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(rect)):
         return None
     if rect.top <= rect.bottom:
         return None
     return rect.left, rect.right, rect.bottom, rect.top
+
+
+def _font(raw: pdfium_raw.FPDF_TEXTPAGE, index: int) -> tuple[float, bool] | None:
+    """(size in points on the page, bold) of a character. The nominal size is often 1, scaled by the text's matrix."""
+    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
+    flags = ctypes.c_int()
+    if index < 0 or not pdfium_raw.FPDFText_GetFontInfo(
+        raw, index, name, _FONT_NAME_BYTES, ctypes.byref(flags)
+    ):
+        return None
+    matrix = pdfium_raw.FS_MATRIX()
+    scale = 1.0
+    if pdfium_raw.FPDFText_GetMatrix(raw, index, ctypes.byref(matrix)):
+        scale = math.hypot(matrix.c, matrix.d)
+    weight = pdfium_raw.FPDFText_GetFontWeight(raw, index)
+    bold = weight >= _BOLD_WEIGHT or _BOLD_NAME.search(name.value) is not None
+    return pdfium_raw.FPDFText_GetFontSize(raw, index) * scale, bold
