@@ -1,6 +1,6 @@
-"""Swap points: `{"BACKEND": dotted path, "OPTIONS": {…}}`, as in Django's CACHES, become one instance a process and alias.
+"""Swap points: `{"BACKEND": dotted path, "OPTIONS": {…}}`, as in Django's CACHES: one instance a process.
 
-A build that failed is not tried again for some seconds, so that requests fail fast while a model can't be loaded.
+A build that failed is not tried again for some seconds, so that requests fail fast meanwhile.
 """
 
 import threading
@@ -54,7 +54,7 @@ class PerProcess(Generic[T]):
             raise
 
     def clear(self) -> None:
-        """Forgets every instance, for tests and changed settings; what is in use elsewhere stays usable until then."""
+        """Forgets and disposes of every instance: for tests and changed settings."""
         with self._lock:
             built, self._built, self._failed = self._built, {}, {}
         if self._dispose is not None:

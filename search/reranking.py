@@ -1,4 +1,4 @@
-"""Rerankers: the Protocol, the cross-encoder, and the one instance a process that the settings name (None: off).
+"""Rerankers: the Protocol, the cross-encoder, and the one instance a process of the settings (None: off).
 
 A reranker scores all passages within its deadline or raises; the caller then keeps the fused order.
 """
@@ -29,7 +29,7 @@ class Reranker(Protocol):
 
 
 def get_reranker() -> Reranker | None:
-    """This process's reranker from `settings.SEARCH_RERANKER`, None when that is None; the first call loads the model."""
+    """This process's reranker from `settings.SEARCH_RERANKER`, or None; the first call loads the model."""
     return None if settings.SEARCH_RERANKER is None else _rerankers.get("default")
 
 
@@ -39,7 +39,7 @@ def close_rerankers() -> None:
 
 @dataclass(kw_only=True)
 class CrossEncoderReranker:
-    """A sentence-transformers CrossEncoder by hub name or folder. Pairs are cut to `max_length` tokens, as it was trained."""
+    """A sentence-transformers CrossEncoder by hub name or folder. Pairs are cut to `max_length` tokens."""
 
     model: str
     device: str = "cpu"

@@ -1,6 +1,6 @@
 """Embedders: the Protocol, and the one instance a process that the settings name.
 
-Vectors are float32 and L2-normalised; a passage is never cut, and an index is asked only by the variant that filled it.
+Vectors are float32 of length 1; a passage is never cut; an index is asked by the variant that filled it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Embedder(Protocol):
 
     @property
     def variant(self) -> str:
-        """Model, precision, runtime and revision, as in `all-MiniLM-L6-v2-int8-onnx@53aa5117`: stored in an index's `_meta`."""
+        """As in `all-MiniLM-L6-v2-int8-onnx@53aa5117`. Stored in an index's `_meta`."""
         ...
 
     @property
@@ -37,11 +37,11 @@ class Embedder(Protocol):
         ...
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape (n, dimension), in the order given. Raises InputTooLong, or EmbeddingUnavailable."""
+        """Vectors of shape (n, dimension), in the order given; else InputTooLong or EmbeddingUnavailable."""
         ...
 
     def embed_query(self, text: str) -> Vector:
-        """A vector of shape (dimension,). A query longer than the window is cut, since readers may paste a page."""
+        """A vector of shape (dimension,). A query over the window is cut: readers may paste a page."""
         ...
 
     def close(self) -> None:

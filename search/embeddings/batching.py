@@ -21,14 +21,14 @@ def refuse_too_long(counts: Sequence[int], max_tokens: int) -> None:
     if longest > max_tokens:
         over = sum(count > max_tokens for count in counts)
         raise InputTooLong(
-            f"{over} of {len(counts)} passages are longer than the window of {max_tokens} tokens; the longest has {longest}."
+            f"{over} of {len(counts)} passages exceed the window of {max_tokens} tokens (longest {longest})."
         )
 
 
 def length_sorted_batches(lengths: Sequence[int], *, size: int, budget: int | None = None) -> list[list[int]]:
     """Positions in batches of at most `size` texts and, if given, `budget` tokens, longest first.
 
-    Longest first means that the largest batch comes first: memory is taken once, and a lack of it shows at once.
+    Longest first: memory is taken once, and lack of it shows at once.
     A text longer than the budget gets a batch of its own.
     """
     batches: list[list[int]] = []
@@ -54,7 +54,7 @@ def embed_in_batches(
 
 
 def unit_rows(vectors: npt.NDArray[Any], *, dimension: int) -> Vectors:
-    """Rows scaled to length 1. A wrong dimension, a zero or a NaN is a broken model, never something to index."""
+    """Rows scaled to length 1. A wrong dimension, a zero or a NaN is a broken model."""
     rows = np.asarray(vectors, dtype=np.float32)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise EmbeddingUnavailable(

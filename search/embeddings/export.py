@@ -1,6 +1,6 @@
-"""Exports a sentence-transformers folder to ONNX: `python -m search.embeddings.export SOURCE PRECISION TARGET`.
+"""Exports a model folder to ONNX: `python -m search.embeddings.export SOURCE PRECISION TARGET`.
 
-Runs in a child process of its own, because it needs torch. It writes the manifest last, and only if the vectors agree.
+A child process of its own, because it needs torch. The manifest is written last, only if the vectors agree.
 """
 
 import sys
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 OPSET = 17
-# Below these a quantised model is another model. int8 MiniLM: sentences .983 and more, the two letters "hi" .978,
-# mean .992; quantised per tensor instead of per channel it would have .868 and .954.
+# Below these a quantised model is another model. int8 MiniLM: sentences .983 and more, the two letters "hi"
+# .978, mean .992; quantised per tensor instead of per channel it would have .868 and .954.
 LOWEST_COSINE = {"int8": 0.97, "fp32": 0.9999}
 MEAN_COSINE = {"int8": 0.99, "fp32": 0.9999}
 CHECK_BATCH_SIZE = 8
@@ -58,9 +58,7 @@ def _say(line: str) -> None:
 def _write_tokenizer(model: "SentenceTransformer", path: Path) -> None:
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise SystemExit(
-            "The model has no fast tokenizer, so it can't run without transformers: use SentenceTransformerEmbedder."
-        )
+        raise SystemExit("The model has no fast tokenizer: use SentenceTransformerEmbedder.")
     backend.save(str(path))
 
 
@@ -68,7 +66,7 @@ def _graph(model: "SentenceTransformer", inputs: tuple[str, ...]) -> "torch.nn.M
     import torch
 
     class SentenceVectors(torch.nn.Module):
-        """Transformer, pooling and normalisation in one graph, so that every kind of pooling is the model's own."""
+        """Transformer, pooling and normalisation in one graph: every kind of pooling is the model's own."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -133,7 +131,7 @@ def _check(
     _say(f"cosine to fp32 over {len(actual)} texts: lowest {lowest:.4f}, mean {mean:.4f}")
     if lowest < LOWEST_COSINE[precision] or mean < MEAN_COSINE[precision]:
         raise SystemExit(
-            f"Cosine to fp32: lowest {lowest:.4f}, mean {mean:.4f}. That is too far off: the export is refused."
+            f"Cosine to fp32: lowest {lowest:.4f}, mean {mean:.4f}. Too far off: the export is refused."
         )
     replace(manifest, cosine_min=round(lowest, 6), cosine_mean=round(mean, 6)).write(folder)
 

@@ -1,4 +1,4 @@
-"""ONNX exports in the cache folder: found whole, or made once by a child process, so that torch never enters this one.
+"""ONNX exports in the cache folder: whole, or made once by a child process (torch never enters this one).
 
 An export is written beside, checked, and renamed; one without a manifest that fits its file is no export.
 """
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What an export holds. The cosines are its agreement with the fp32 torch model over check_sentences.txt."""
+    """What an export holds. The cosines: agreement with the fp32 torch model on check_sentences.txt."""
 
     format: int
     model_sha256: str
@@ -65,17 +65,17 @@ class ExportedModel:
     manifest: Manifest
 
 
-def _log_progress(line: str) -> None:
+def log_progress(line: str) -> None:
     log.info("model_export", progress=line)
 
 
 def ensure_exported(
-    model: str, *, precision: Precision, cache_dir: Path, report: Callable[[str], None] = _log_progress
+    model: str, *, precision: Precision, cache_dir: Path, report: Callable[[str], None] = log_progress
 ) -> ExportedModel:
-    """The export of a model in that precision, made now (10 to 40 s) if the cache has none. One process makes it, others wait."""
+    """The model's export, made now (10 to 40 s) if the cache has none; one process makes it, others wait."""
     source = resolve_model(model)
     variant = variant_name(model, kind=f"{precision}-onnx", revision=weights_sha256(source))
-    folder = cache_dir / "models" / variant
+    folder = cache_dir / variant
     manifest = read_manifest(folder)
     if manifest is None:
         with _locked(folder) as lock:
@@ -108,7 +108,7 @@ def _export(
     stage.mkdir()
     command = [sys.executable, "-m", "search.embeddings.export", str(source), precision, str(stage)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-        # The child holds the lock too: should we be killed, nobody else starts on the folder while it still writes.
+        # The child holds the lock too: should we be killed, nobody else starts while it still writes.
         child = subprocess.Popen(
             command,
             cwd=PROJECT_ROOT,

@@ -1,6 +1,6 @@
 """Where a model's files are, and which revision they are: a model setting takes a hub name or a folder.
 
-`all-MiniLM-L6-v2` comes with a Python package and needs no network; its weights must have the hub's published hash.
+`all-MiniLM-L6-v2` comes with a Python package, without a network; its weights must have the hub's hash.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ UNUSED_FILES = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.msgpack", "*.ot"]
 
 
 def resolve_model(model: str) -> Path:
-    """The folder of a model: itself, the bundled one, or a snapshot from the hub (downloaded when it is not cached)."""
+    """The folder of a model: itself, the bundled one, or the hub's snapshot (downloaded or cached)."""
     if Path(model).is_dir():
         return Path(model).resolve()
     if model in BUNDLED_NAMES:
@@ -43,7 +43,8 @@ def _hub_snapshot(model: str) -> Path:
         return Path(snapshot_download(model, ignore_patterns=UNUSED_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise EmbeddingUnavailable(
-            f"No folder {model!r}, and the model hub did not give it ({type(error).__name__}). Name a folder, or allow the hub."
+            f"No folder {model!r}, and the model hub did not give it ({type(error).__name__})."
+            " Name a folder, or allow the hub."
         ) from error
 
 

@@ -3,7 +3,7 @@
 One session serves all threads. The two tokenizers are set up once: one never cuts, the other cuts queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,14 @@ from search.embeddings.batching import (
     refuse_too_long,
     unit_rows,
 )
-from search.embeddings.exported import Manifest, Precision, ensure_exported
+from search.embeddings.exported import Manifest, Precision, ensure_exported, log_progress
 from search.embeddings.model_folders import with_prompts
 
 ERRORS_ONLY = 3
 
 
 class OnnxModel:
-    """An exported folder, loaded: token ids to sentence vectors (pooling and normalisation are in the graph)."""
+    """An exported folder, loaded: token ids to sentence vectors (pooling and scaling are in the graph)."""
 
     def __init__(self, folder: Path, manifest: Manifest, *, threads: int) -> None:
         self.manifest = manifest
@@ -74,10 +74,10 @@ def _session_options(threads: int) -> onnxruntime.SessionOptions:
 
 @dataclass(kw_only=True)
 class OnnxEmbedder:
-    """The default embedder. `model` is a hub name or a folder; exported once into `cache_dir`, checked against fp32.
+    """The default embedder. `model` (hub name or folder) is exported once into `cache_dir` and checked.
 
     `cache_dir` and `threads` (0: all cores) default to SEARCH_MODEL_CACHE_DIR and SEARCH_MODEL_THREADS.
-    int8 rounds activations per batch, so a text's vector moves a little (cosine > .99) with the texts beside it.
+    int8 rounds activations per batch, so a text's vector moves a little with the texts beside it.
     """
 
     cache_dir: Path | str | None = None
@@ -87,11 +87,14 @@ class OnnxEmbedder:
     batch_size: int = 8
     query_prompt: str = ""
     passage_prompt: str = ""
+    report: Callable[[str], None] = log_progress
 
     def __post_init__(self) -> None:
         cache_dir = Path(self.cache_dir or settings.SEARCH_MODEL_CACHE_DIR)
         threads = settings.SEARCH_MODEL_THREADS if self.threads is None else self.threads
-        exported = ensure_exported(self.model, precision=self.precision, cache_dir=cache_dir)
+        exported = ensure_exported(
+            self.model, precision=self.precision, cache_dir=cache_dir, report=self.report
+        )
         self._model = OnnxModel(exported.folder, exported.manifest, threads=threads)
         self.manifest = exported.manifest
         self.variant = with_prompts(exported.variant, self.query_prompt, self.passage_prompt)

@@ -1,6 +1,6 @@
-"""Embeds by an OpenAI-compatible `/embeddings` endpoint, through the openai client (imported at the first build).
+"""Embeds by an OpenAI-compatible `/embeddings` endpoint, by the openai client (imported at the first build).
 
-Tokens are counted exactly where a tokenizer is named, else as UTF-8 bytes: no byte-level tokenizer makes more of a text.
+Tokens are counted exactly where a tokenizer is named, else as UTF-8 bytes, of which a token is at least one.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ SHORTENABLE_PREFIX = "text-embedding-3"
 
 @dataclass(kw_only=True)
 class OpenAIEmbedder:
-    """429 and 5xx are retried by the client with back-off; a query is not retried, since its reader is waiting.
+    """429 and 5xx are retried by the client with back-off; a query is not retried, since its reader waits.
 
-    `dimension` is what the model must give; text-embedding-3 models are asked to shorten to it. `tokenizer` is a
-    tokenizer.json of the served model: with it, counts are exact, and without it a count is up to four times too high.
+    `dimension` is what the model must give; text-embedding-3 models shorten to it. `tokenizer` is
+    a tokenizer.json of the served model: with it counts are exact, without it some four times too high.
     """
 
     api_key: str = field(repr=False)

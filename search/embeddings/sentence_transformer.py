@@ -1,4 +1,4 @@
-"""Embeds with sentence-transformers and torch: any model of the hub, or a folder. Torch is imported at the first build.
+"""Embeds with sentence-transformers: any model of the hub, or a folder. Torch is imported at the first build.
 
 The tokenizer keeps its settings between calls, so one lock stands around each batch.
 """
