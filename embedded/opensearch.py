@@ -24,6 +24,7 @@ from embedded.assembly import assemble
 from embedded.disk import GIB, require_disk
 from embedded.exceptions import FolderUnusable, StartFailed
 from embedded.java import find_java
+from embedded.jvm import Jvm, own_jvm_options
 from embedded.paths import make_enterable
 from embedded.ports import free_port, require_free
 from embedded.processes import Command, end_leftover, spawn, stop, tail, unprivileged_user
@@ -45,8 +46,6 @@ cluster.routing.allocation.disk.watermark.low: 2gb
 cluster.routing.allocation.disk.watermark.high: 1gb
 cluster.routing.allocation.disk.watermark.flood_stage: 500mb
 """
-# Options that would write into the shared home: our own take their place.
-_HOME_WRITERS = ("file=logs/gc.log", "-XX:HeapDumpPath", "-XX:ErrorFile", "-XX:+HeapDumpOnOutOfMemoryError")
 
 
 class Node:
@@ -106,12 +105,22 @@ class Node:
             self._folder, 2 * GIB, what="The OpenSearch node (it stops taking documents below 0.5 GiB)"
         )
         self._write_folder(user)
-        java_home = self._java_home or find_java(os.environ).home
+        jvm = Jvm(
+            home=self._home,
+            java_home=self._java_home or find_java(os.environ).home,
+            config=self._folder / "config",
+            temporary=self._folder / "tmp",
+            heap=self._heap,
+        )
         return Command(
             name="opensearch",
-            argv=(str(self._home / "bin" / "opensearch"),),
-            env=self._environment(java_home),
-            cwd=self._folder,
+            argv=jvm.argv(kept_in=self._folder / "jvm.json"),
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": str(self._folder),
+                "OPENSEARCH_PATH_CONF": str(self._folder / "config"),
+            },
+            cwd=self._home,
             log=self.log,
             user=user,
             pid_file=self._pid_file,
@@ -144,16 +153,6 @@ class Node:
     def _last_lines(self) -> str:
         return f" The last lines of {self.log}:\n{tail(self.log)}\nIts other logs are in {self._folder / 'logs'}."
 
-    def _environment(self, java_home: Path) -> dict[str, str]:
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder),
-            "OPENSEARCH_JAVA_HOME": str(java_home),
-            "OPENSEARCH_PATH_CONF": str(self._folder / "config"),
-            "OPENSEARCH_TMPDIR": str(self._folder / "tmp"),
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap}",
-        }
-
     def _write_folder(self, user: str | None) -> None:
         make_enterable(self._folder)
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
@@ -162,7 +161,7 @@ class Node:
             (self._folder / name).chmod(0o700)
         config = self._folder / "config"
         (config / "opensearch.yml").write_text(_CONFIG.format(port=self.port, folder=self._folder))
-        (config / "jvm.options").write_text(_own_jvm_options(self._home / "config" / "jvm.options"))
+        (config / "jvm.options").write_text(own_jvm_options(self._home / "config" / "jvm.options"))
         shutil.copyfile(self._home / "config" / "log4j2.properties", config / "log4j2.properties")
         if user is not None:
             self._give_to(user)
@@ -179,17 +178,13 @@ class Node:
                 user=user,
                 group=account.pw_gid,
                 stderr=subprocess.DEVNULL,
+                check=False,
             )
             if entered.returncode != 0:
                 raise FolderUnusable(
                     f"OpenSearch refuses to run as root, so it is started as {user}, who can't enter {folder}. "
                     f"Open the folders on the way (chmod o+x), or choose another place by RAGSITE_DATA_DIR."
                 )
-
-
-def _own_jvm_options(distributed: Path) -> str:
-    lines = distributed.read_text().splitlines()
-    return "\n".join(line for line in lines if not any(word in line for word in _HOME_WRITERS)) + "\n"
 
 
 def cluster_status(url: str, *, timeout_s: float = 2.0) -> str:
