@@ -1,4 +1,4 @@
-"""The units that chunks are packed from: sentences, list items, lines of code and tables, with their token counts. Pure.
+"""What chunks are packed from: sentences, list items, lines of code and tables, with token counts. Pure.
 
 A text that fits a chunk is never cut; a longer one is cut at words, and a longer word at characters.
 """
@@ -10,13 +10,13 @@ from typing import Final
 
 from ingestion.parsers.elements import Element
 
-# After a Latin or Arabic stop a space must follow, and no lower-case letter; a Chinese or Japanese stop stands alone.
+# A space, and then no lower-case letter, must follow a Latin or Arabic stop; a Chinese one stands alone.
 _SENTENCE_END: Final = re.compile(
     r"[.!?…؟۔।]+[\"'”’»)\]]*\s+(?![a-z])|[。！？｡]+[\"'”’」』）]*\s*|\n+",
 )
-# A tokenizer may take a word of any length for one unknown token; this keeps the text of a chunk in bounds too.
+# A tokenizer may take a word of any length for one unknown token; this bounds the text of a chunk too.
 _LONGEST_WORD: Final = 1000
-_WORD: Final = re.compile(r"\S{1,%d}\s*" % _LONGEST_WORD)
+_WORD: Final = re.compile(rf"\S{{1,{_LONGEST_WORD}}}\s*")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ class Pieces:
             return text
         words = text.split()
         kept = self._longest([" ".join(words[:count]) for count in range(1, len(words))], room)
-        return kept or self._longest([words[0][:count] for count in range(1, len(words[0][:_LONGEST_WORD]))], room)
+        return kept or self._longest(
+            [words[0][:count] for count in range(1, len(words[0][:_LONGEST_WORD]))], room
+        )
 
     def _longest(self, candidates: Sequence[str], room: int) -> str:
         """Binary search: counts grow with the text."""

@@ -1,4 +1,4 @@
-"""Elements to chunks. Pure: the tokenizer comes as an argument, and the same input always gives the same chunks.
+"""Elements to chunks. Pure: the tokenizer comes as an argument, and the same input gives the same chunks.
 
 No text is lost and nothing is longer than the embedder's window: `max_tokens` bounds the whole embedded text.
 """
@@ -22,7 +22,7 @@ _SMALL_SHARE: Final = 4
 
 @dataclass(frozen=True)
 class ChunkingSettings:
-    """Sizes in tokens of the embedder's tokenizer. `max_tokens` counts title, headings and special tokens too."""
+    """Sizes in tokens of the embedder's tokenizer. `max_tokens` counts title, headings and specials too."""
 
     max_tokens: int
     overlap_tokens: int
@@ -31,7 +31,9 @@ class ChunkingSettings:
         if self.max_tokens < _LEAST_MAX_TOKENS:
             raise ValueError(f"max_tokens is {self.max_tokens}; the least is {_LEAST_MAX_TOKENS}.")
         if not 0 <= self.overlap_tokens <= self.max_tokens // 3:
-            raise ValueError(f"overlap_tokens is {self.overlap_tokens}; it must lie from 0 to a third of max_tokens.")
+            raise ValueError(
+                f"overlap_tokens is {self.overlap_tokens}; it must lie from 0 to a third of max_tokens."
+            )
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _Section:
-    """The units under one heading. A section without units is a heading whose text is all in its subsections."""
+    """The units under one heading. One without units has all its text in its subsections."""
 
     path: tuple[str, ...]
     page: int | None
@@ -98,9 +100,14 @@ def _sections(elements: Iterable[Element], pieces: Pieces) -> list[_Section]:
         found.append((tuple(text for _, text in stack), element.page, []))
     units = pieces.units([content for _, _, content in found])
     sections = [
-        _Section(path=path, page=page, units=tuple(own)) for (path, page, _), own in zip(found, units, strict=True)
+        _Section(path=path, page=page, units=tuple(own))
+        for (path, page, _), own in zip(found, units, strict=True)
     ]
-    return [section for section, following in _with_next(sections) if section.units or not _is_parent(section, following)]
+    return [
+        section
+        for section, following in _with_next(sections)
+        if section.units or not _is_parent(section, following)
+    ]
 
 
 def _with_next(sections: list[_Section]) -> Iterable[tuple[_Section, _Section | None]]:
@@ -253,4 +260,7 @@ def _common_prefix(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, .
 
 
 def _numbered(chunks: Iterable[Chunk]) -> list[Chunk]:
-    return [replace(chunk, ordinal=ordinal) for ordinal, chunk in enumerate(chunk for chunk in chunks if chunk.text)]
+    return [
+        replace(chunk, ordinal=ordinal)
+        for ordinal, chunk in enumerate(chunk for chunk in chunks if chunk.text)
+    ]

@@ -49,3 +49,53 @@ class ParserCrashed(ParseError):
     code = "parser_crashed"
     status = 500
     permanent = False
+
+
+class DocumentRefused(IngestionError):
+    """A document that can't be accepted as it was sent."""
+
+    code = "document_refused"
+    status = 422
+
+    def __init__(self, detail: str, *, fields: dict[str, list[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.fields = fields
+
+
+class SyncedDocument(IngestionError):
+    """A document that a source keeps can't be written through the API: the next sync would undo it."""
+
+    code = "synced_document"
+    status = 409
+
+
+class IdempotencyConflict(IngestionError):
+    """An Idempotency-Key that came before with another body."""
+
+    code = "idempotency_conflict"
+    status = 409
+
+
+class DocumentTooLarge(IngestionError):
+    code = "too_large"
+    status = 413
+
+
+class SourceError(IngestionError):
+    """A source can't be read: its config is wrong, or it is not there."""
+
+    code = "source_error"
+    status = 422
+
+
+class SourceItemError(IngestionError):
+    """One item of a source can't be read; the others can."""
+
+    code = "source_item_error"
+    status = 422
+
+
+class LeaseLost(IngestionError):
+    """Another worker has taken this work over; stop without a trace."""
+
+    code = "lease_lost"

@@ -87,6 +87,7 @@ class SourceItem(models.Model):
     mtime_ns = models.BigIntegerField(default=0)
     size = models.BigIntegerField(default=0)
     content_hash = models.CharField(max_length=64, blank=True)
+    fields_hash = models.CharField(max_length=64, blank=True, help_text="Of what the source says beside the content.")
     last_seen_run = models.ForeignKey(SyncRun, null=True, on_delete=models.SET_NULL, related_name="+")
     is_gone = models.BooleanField(default=False)
     reason = models.TextField(blank=True, help_text="Why it was refused, if it was.")
@@ -104,11 +105,6 @@ class SourceItem(models.Model):
 class Batch(models.Model):
     """The documents of one bulk request; its lines that were refused are kept with their numbers."""
 
-    class State(models.TextChoices):
-        RECEIVING = "receiving"
-        RUNNING = "running"
-        DONE = "done"
-
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     is_received = models.BooleanField(default=False)
@@ -120,19 +116,20 @@ class Batch(models.Model):
 
 
 class BatchEntry(models.Model):
-    """A document that came with a Batch, at the revision that it made; done once that revision is settled."""
+    """A document that came with a Batch, and the task that its line opened or joined."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="entries")
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
-    revision = models.PositiveBigIntegerField()
+    task = models.ForeignKey("IngestionTask", null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
+        verbose_name_plural = "batch entries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "document"], name="one_entry_per_batch_and_document")
         ]
 
     def __str__(self) -> str:
-        return f"{self.document_id} at {self.revision}"
+        return f"{self.document_id} of {self.batch_id}"
 
 
 class IngestionTask(models.Model):
@@ -214,6 +211,9 @@ class StoredElements(models.Model):
     document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="+")
     content_hash = models.CharField(max_length=64)
     data = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "stored elements"
 
     def __str__(self) -> str:
         return f"elements of {self.document_id}"

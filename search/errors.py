@@ -8,7 +8,7 @@ from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from search.exceptions import InvalidRequest, SearchError
+from search.exceptions import InvalidRequest
 
 logger = structlog.get_logger(__name__)
 _CODES = {400: "invalid_request", 401: "not_authenticated", 403: "permission_denied", 404: "not_found"}

@@ -1,0 +1,45 @@
+"""Rings for work: enqueues an RQ job by its dotted path, after commit. The task row is the truth; a lost ring costs one sweep."""
+
+import structlog
+from django.db import transaction
+from django_rq import get_queue
+from redis.exceptions import RedisError
+
+logger = structlog.get_logger(__name__)
+
+RUN_DUE_TASKS = "ingestion.jobs.run_due_tasks"
+RUN_SYNC = "ingestion.jobs.run_sync"
+_QUIET_SECONDS = 5
+
+
+def ring_for_tasks(tenant_id: int) -> None:
+    """Ask a worker to claim what is due for a tenant, once the open transaction is committed."""
+    transaction.on_commit(lambda: ring(RUN_DUE_TASKS, tenant_id))
+
+
+def ring_for_sync(sync_run_id: int) -> None:
+    transaction.on_commit(lambda: ring(RUN_SYNC, sync_run_id))
+
+
+def ring(job: str, subject_id: int) -> bool:
+    """Enqueue at once, unless the same was rung within seconds and not yet answered. False when Redis is down."""
+    try:
+        queue = get_queue()
+        if queue.connection.set(_key(job, subject_id), 1, nx=True, ex=_QUIET_SECONDS):
+            queue.enqueue_call(job, args=(subject_id,), timeout=-1, result_ttl=0, failure_ttl=86400)
+    except RedisError as error:
+        logger.warning("doorbell_unreachable", job=job, subject=subject_id, error=str(error))
+        return False
+    return True
+
+
+def answered(job: str, subject_id: int) -> None:
+    """A worker has come: from now on a new ring is heard."""
+    try:
+        get_queue().connection.delete(_key(job, subject_id))
+    except RedisError as error:
+        logger.warning("doorbell_unreachable", job=job, subject=subject_id, error=str(error))
+
+
+def _key(job: str, subject_id: int) -> str:
+    return f"ragsite:doorbell:{job}:{subject_id}"

@@ -1,0 +1,68 @@
+"""RQ's entry points: ids in, a service call. The only place, with the commands, where any exception is caught."""
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections
+
+from ingestion import doorbell, outbox
+from ingestion.outbox import Claim
+from ingestion.parsers import ParserChild
+from ingestion.services import ingest, sync
+
+logger = structlog.get_logger(__name__)
+_parser: ParserChild | None = None
+
+
+def parser() -> ParserChild:
+    """This worker's parser child, one for its whole life. Workers start it before the embedder is loaded."""
+    global _parser
+    if _parser is None:
+        _parser = ParserChild(
+            memory_bytes=settings.INGESTION_PARSER_MEMORY_BYTES,
+            timeout_seconds=settings.INGESTION_PARSER_TIMEOUT_SECONDS,
+            output_bytes=settings.INGESTION_PARSER_OUTPUT_BYTES,
+        )
+        _parser.start()
+    return _parser
+
+
+def run_due_tasks(tenant_id: int) -> int:
+    """Claim and do one batch of a tenant's due tasks; ring again before the work, so that idle workers join in."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_DUE_TASKS, tenant_id)
+    claim = outbox.claim(tenant_id)
+    if claim is None:
+        return 0
+    doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id)
+    run_claim(claim)
+    return len(claim.tasks)
+
+
+def run_claim(claim: Claim) -> None:
+    """The job boundary of a claim: an error that nobody foresaw is written into its tasks, which are tried again alone."""
+    try:
+        ingest.run(claim, parser())
+    except Exception as error:
+        logger.exception("claim_failed", tenant=claim.tenant_id, tasks=[str(task.uuid) for task in claim.tasks])
+        held = outbox.still_held_now(claim)
+        for task in claim.tasks:
+            if task.pk in held:
+                outbox.try_again(task, code="internal_error", reason=f"{type(error).__name__}: {error}"[:1000])
+
+
+def run_sync(sync_run_id: int) -> None:
+    """Run one pending or abandoned sync; who is not the first to lease it does nothing."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_SYNC, sync_run_id)
+    try:
+        sync.run(sync_run_id)
+    except Exception as error:
+        logger.exception("sync_failed", sync_run=sync_run_id)
+        sync.fail(sync_run_id, f"{type(error).__name__}: {error}"[:1000])
+
+
+def sweep() -> int:
+    """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
+    rings = [doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()]
+    rings += [doorbell.ring(doorbell.RUN_SYNC, run_id) for run_id in sync.due_runs()]
+    return len(rings)
