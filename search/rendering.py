@@ -1,6 +1,8 @@
-"""Pure: results → the API's JSON, as plain dicts, lists, strings and numbers. Both endpoints and the caches hold exactly this."""
+"""Pure: results → the API's JSON, as plain dicts, lists, strings and numbers.
 
-from collections.abc import Mapping
+Both endpoints send, and the response cache holds, exactly this.
+"""
+
 from typing import Any
 
 from search.types import Answer, Citation, Hit, SearchResult, VisibleDocument
@@ -76,8 +78,12 @@ def citation_json(citation: Citation) -> Json:
 
 def document_json(document: VisibleDocument) -> Json:
     """A document as a hit or a citation names it."""
-    metadata: Mapping[str, Any] = document.metadata
-    return {"id": document.public_id, "title": document.title, "url": document.url, "metadata": dict(metadata)}
+    return {
+        "id": document.public_id,
+        "title": document.title,
+        "url": document.url,
+        "metadata": dict(document.metadata),
+    }
 
 
 def usage_json(answer: Answer) -> Json:
