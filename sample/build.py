@@ -22,71 +22,16 @@ from docx.document import Document as DocxDocument
 SAMPLE = Path(__file__).resolve().parent
 SOURCES = SAMPLE / "sources"
 DOCUMENTS = SAMPLE / "documents"
+TEMPLATES = SAMPLE / "templates"
 SIDECAR_KEYS = ("language", "published_at", "access")
-
-PRINT_CSS = """
-@page { size: A4; margin: 22mm 20mm; }
-body { font-family: "DejaVu Serif", serif; font-size: 10.5pt; line-height: 1.4; }
-h1 { font-size: 20pt; } h2 { font-size: 14pt; margin-top: 1.4em; } h3 { font-size: 11.5pt; }
-h1, h2, h3 { break-after: avoid; font-family: "DejaVu Sans", sans-serif; }
-table { border-collapse: collapse; width: 100%; } td, th { border: 1px solid #777; padding: 3px 6px; text-align: left; }
-"""
-
-STAFF_CHROME = """<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<title>{title} | The Spillway</title>
-<meta name="date" content="{published_at}">
-<style>.topbar{{background:#123}} .crumbs{{font-size:80%}} #content{{max-width:46em}}</style>
-<script>window.spillway = {{page: "{title}", beacon: "/beacon?d={department}"}};</script>
-</head>
-<body>
-<a class="skip" href="#content">Skip to content</a>
-<header class="topbar"><span class="logo">The Spillway</span> Kestrow staff intranet
-<form action="/find"><input name="q" placeholder="Search people, pages and forms"><button>Search</button></form></header>
-<nav aria-label="Main"><ul>
-<li><a href="/">Home</a></li><li><a href="/people">People directory</a></li><li><a href="/hr/leave">Book leave</a></li>
-<li><a href="/finance/expenses">Expenses</a></li><li><a href="/it/desk">IT desk</a></li><li><a href="/safety">Safety</a></li>
-<li><a href="/canteen">Canteen menu</a></li></ul></nav>
-<div class="crumbs">Home &rsaquo; {department} &rsaquo; {title}</div>
-<main id="content">
-{body}
-</main>
-<aside><h3>Most read this week</h3><ul><li>Canteen: summer menu</li><li>Car park resurfacing</li>
-<li>Cycle scheme window opens</li></ul></aside>
-<footer>Was this page useful? <button>Yes</button> <button>No</button> &middot; Page owner: {department} &middot;
-Internal use only &middot; Kestrow Instruments Ltd</footer>
-</body>
-</html>
-"""
-
-CUSTOMER_CHROME = """<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<title>{title} - Kestrow Support</title>
-<meta name="date" content="{published_at}">
-<script type="application/ld+json">{{"@type": "WebPage", "name": "{title}"}}</script>
-</head>
-<body class="support">
-<div id="cookie-banner" role="dialog"><p>We use cookies to remember your basket and to count visits.</p>
-<button>Accept all</button><button>Only necessary</button></div>
-<header><a href="/"><img src="/logo.svg" alt="Kestrow Instruments"></a>
-<nav><ul><li><a href="/products">Products</a><ul><li>Portable meters</li><li>Turbidity</li><li>Flow</li>
-<li>Gateways and software</li></ul></li><li><a href="/support">Support</a></li><li><a href="/shop">Spare parts shop</a></li>
-<li><a href="/contact">Contact sales</a></li><li><a href="/login">Sign in</a></li></ul></nav></header>
-<article>
-{body}
-</article>
-<section class="related"><h4>You may also like</h4><ul><li>Webinar: sampling without surprises</li>
-<li>Poster: periodic table of probes</li></ul></section>
-<footer><p>Subscribe to our newsletter</p><ul><li>Imprint</li><li>Privacy</li><li>Terms of sale</li><li>Careers</li></ul>
-<p>&copy; Kestrow Instruments Ltd. All rights reserved.</p></footer>
-<noscript><img src="/pixel.gif" alt=""></noscript>
-</body>
-</html>
-"""
+CHROMIUM = (
+    "chromium",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-pdf-header-footer",
+    "--generate-pdf-document-outline",
+)
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
@@ -95,11 +40,11 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
 
 
 def body_html(body: str) -> str:
-    return markdown.markdown(body, extensions=["tables", "fenced_code", "sane_lists"])
+    return str(markdown.markdown(body, extensions=["tables", "fenced_code", "sane_lists"]))
 
 
 def write_html(head: dict[str, Any], body: str, target: Path) -> None:
-    chrome = CUSTOMER_CHROME if head["audience"] == "customers" else STAFF_CHROME
+    chrome = (TEMPLATES / f"{head['audience']}.html").read_text(encoding="utf-8")
     fields = {key: escape(str(head.get(key, ""))) for key in ("title", "department", "published_at")}
     page = chrome.format(body=body_html(body), language=head.get("language", "en"), **fields)
     target.write_text(page, encoding="utf-8")
@@ -110,18 +55,16 @@ def write_text(head: dict[str, Any], body: str, target: Path) -> None:
 
 
 def write_pdf(head: dict[str, Any], body: str, target: Path) -> None:
+    css = (TEMPLATES / "print.css").read_text(encoding="utf-8")
     page = (
         f'<!DOCTYPE html><html lang="{head.get("language", "en")}"><head><meta charset="utf-8">'
-        f"<title>{escape(head['title'])}</title><style>{PRINT_CSS}</style></head><body>{body_html(body)}</body></html>"
+        f"<title>{escape(head['title'])}</title><style>{css}</style></head><body>{body_html(body)}</body></html>"
     )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "page.html"
         source.write_text(page, encoding="utf-8")
-        chromium = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-        profile = f"--user-data-dir={folder}/profile"
-        subprocess.run(
-            [*chromium, profile, f"--print-to-pdf={target}", source.as_uri()], check=True, capture_output=True, timeout=120
-        )
+        places = [f"--user-data-dir={folder}/profile", f"--print-to-pdf={target}", source.as_uri()]
+        subprocess.run([*CHROMIUM, *places], check=True, capture_output=True, timeout=120)
 
 
 def write_docx(head: dict[str, Any], body: str, target: Path) -> None:
@@ -167,7 +110,9 @@ WRITERS = {".html": write_html, ".txt": write_text, ".pdf": write_pdf, ".docx": 
 
 
 def sidecar_entry(head: dict[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"metadata": {key: value for key, value in head.items() if key not in SIDECAR_KEYS}}
+    entry: dict[str, Any] = {
+        "metadata": {key: value for key, value in head.items() if key not in SIDECAR_KEYS}
+    }
     for key in SIDECAR_KEYS:
         if key in head:
             value = head[key]
