@@ -1,7 +1,7 @@
 """Renders sample/sources/**/NAME.EXT.md to sample/documents/**/NAME.EXT and writes sample/metadata.json.
 
-A source is markdown with a front matter; Markdown documents are kept in documents/ as they are. Only built
-files are committed to be read: nothing in Ragsite runs this script.
+A source is Markdown with a front matter; Markdown documents are edited in documents/ itself. The built files
+are committed, so nothing in Ragsite runs this script.
 """
 
 import json
