@@ -1,0 +1,54 @@
+"""A Django command that needs OpenSearch or Redis: it uses those that there are, else starts embedded ones for its own run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+
+from embedded.exceptions import EmbeddedError
+from embedded.services import ensure_services
+
+
+class JsonCommand(BaseCommand):
+    """A command whose figures `--json FILE` writes; `-` is standard output."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", metavar="FILE", help="write the figures to FILE; - for standard output")
+
+    def write_json(self, figures: Any, path: str | None) -> None:
+        if path is None:
+            return
+        text = json.dumps(figures, indent=1, default=str) + "\n"
+        if path == "-":
+            sys.stdout.write(text)
+        else:
+            Path(path).write_text(text)
+
+
+class ServicesCommand(JsonCommand):
+    """Runs `handle` with servers that answer, on a migrated database."""
+
+    needs_opensearch = True
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            with ensure_services(settings.PATHS, opensearch=self.needs_opensearch) as urls:
+                if self.needs_opensearch:
+                    settings.OPENSEARCH_URL = urls.opensearch_url
+                settings.REDIS_URL, settings.REDIS_CACHE_URL = urls.redis_url, urls.redis_cache_url
+                settings.RQ_QUEUES["default"]["URL"] = urls.redis_url
+                migrate_if_new()
+                return super().execute(*args, **options)
+        except EmbeddedError as error:
+            raise CommandError(str(error)) from error
+
+
+def migrate_if_new() -> None:
+    """A fresh checkout has no tables yet."""
+    if "django_migrations" not in connection.introspection.table_names():
+        call_command("migrate", verbosity=0)
