@@ -112,20 +112,30 @@ def cached(
     scope: CacheScope, principal: Principal, target: IndexTarget, work: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """A stored response whose documents are all still visible, else `work`'s, stored unless it is degraded."""
-    clock = StageClock()
     try:
-        with clock.stage("response_cache"):
-            stored = caches.read_response(scope)
-            if stored is not None and _still_visible(stored, principal, target):
-                return stored | {"request_id": str(uuid4()), "cache": "response", "timings": clock.total()}
+        stored = stored_response(scope, principal, target)
     except CacheUnavailable as error:
-        return _with_degraded(work(), error.code)
-    body = work()
+        return with_degraded(work(), error.code)
+    return keep_response(scope, work()) if stored is None else stored
+
+
+def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget) -> dict[str, Any] | None:
+    """A stored response whose documents are all still visible. Raises CacheUnavailable."""
+    clock = StageClock()
+    with clock.stage("response_cache"):
+        stored = caches.read_response(scope)
+        if stored is None or not _still_visible(stored, principal, target):
+            return None
+    return stored | {"request_id": str(uuid4()), "cache": "response", "timings": clock.total()}
+
+
+def keep_response(scope: CacheScope, body: dict[str, Any]) -> dict[str, Any]:
+    """The response, stored unless it is degraded."""
     if not body["degraded"]:
         try:
             caches.write_response(scope, body)
         except CacheUnavailable as error:
-            return _with_degraded(body, error.code)
+            return with_degraded(body, error.code)
     return body
 
 
@@ -135,7 +145,7 @@ def _still_visible(body: Mapping[str, Any], principal: Principal, target: IndexT
     return wanted == allowed_public_ids(wanted, principal=principal, index_id=target.index_id, now=now)
 
 
-def _with_degraded(body: dict[str, Any], reason: str) -> dict[str, Any]:
+def with_degraded(body: dict[str, Any], reason: str) -> dict[str, Any]:
     if reason in body["degraded"]:
         return body
     DEGRADED.labels(reason).inc()

@@ -235,6 +235,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """What a generator wrote, whole. `is_cut`: it ran into its limit of tokens."""
+
+    text: str
+    usage: Usage = Usage()
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a generator wrote next; the last one of a stream may carry the usage and no text."""
+
+    text: str = ""
+    usage: Usage | None = None
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     request_id: UUID
     answer: str
