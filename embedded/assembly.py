@@ -20,7 +20,7 @@ from embedded.exceptions import AssemblyFailed
 from embedded.locks import held
 from embedded.paths import make_enterable
 
-_NEEDED_BYTES = 2 * GIB
+NEEDED_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def assemble(
     with held(cache / "assembly.lock"):
         if home.exists():
             return Assembled(home, 0)
-        require_disk(cache, _NEEDED_BYTES, what="The OpenSearch server, the first time,")
+        require_disk(cache, NEEDED_BYTES, what="The OpenSearch server, the first time,")
         _remove_half_built(cache)
         fetched = [
             fetch(a, into=cache / "maven", progress=progress, resolve=resolve) for a in (SERVER, *PLUGINS)

@@ -10,6 +10,7 @@ from embedded.exceptions import DownloadFailed
 
 Progress = Callable[[str], None]
 _ATTEMPTS = 2
+RETRY_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def fetch(artifact: Artifact, *, into: Path, progress: Progress, resolve: Resolv
         except (OSError, RuntimeError, AssertionError) as error:  # what jgo and requests raise
             _local_path(artifact, into).unlink(missing_ok=True)
             reason = f"{type(error).__name__}: {error}"
-            time.sleep(1)
+            time.sleep(RETRY_PAUSE_S)
             continue
         found = sha256(path)
         if found == artifact.sha256:

@@ -33,6 +33,7 @@ __all__ = ["Node", "assemble"]
 
 START_TIMEOUT_S = 240.0
 STOP_GRACE_S = 10.0
+NEEDED_BYTES = 2 * GIB
 # Watermarks as free space: the usual percentages would block a large, fairly full disk.
 _CONFIG = """\
 cluster.name: ragsite
@@ -102,7 +103,7 @@ class Node:
         self.port = self._wanted_port or free_port()
         require_free(self.port, what="the embedded OpenSearch", setting="OPENSEARCH_PORT")
         require_disk(
-            self._folder, 2 * GIB, what="The OpenSearch node (it stops taking documents below 0.5 GiB)"
+            self._folder, NEEDED_BYTES, what="The OpenSearch node (it stops taking documents below 0.5 GiB)"
         )
         self._write_folder(user)
         jvm = Jvm(
