@@ -12,19 +12,24 @@ from opensearchpy.serializer import JSONSerializer
 
 from search.exceptions import OpenSearchUnavailable
 
-__all__ = ["OrjsonSerializer", "ResponseError", "TransportError", "get_client", "unavailable"]
+__all__ = ["OrjsonSerializer", "ResponseError", "TransportError", "encode", "get_client", "unavailable"]
 
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 
+def encode(body: Any) -> bytes:
+    """JSON by orjson: a 384-d vector takes 0.02 ms instead of 0.21, and numpy arrays need no copy."""
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 class OrjsonSerializer(JSONSerializer):
-    """A 384-d vector takes 0.02 ms instead of 0.21, and numpy arrays need no copy."""
+    """How the client writes and reads JSON."""
 
     def dumps(self, data: Any) -> Any:
         if isinstance(data, str | bytes):
             return data
         try:
-            return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+            return encode(data)
         except TypeError as error:
             raise SerializationError(data, error) from error
 

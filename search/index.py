@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.utils import timezone
 
 from search import mapping
-from search.client import BUSY_STATUSES, ResponseError, get_client, unavailable
+from search.client import BUSY_STATUSES, ResponseError, encode, get_client, unavailable
 from search.exceptions import BulkRefused, OpenSearchUnavailable
 from search.models import SearchIndex, Tenant
 from search.types import ChunkRecord, DocumentFields
@@ -36,10 +35,8 @@ class Operation:
     body: Mapping[str, Any] | None = None
 
     def lines(self) -> bytes:
-        header = orjson.dumps({self.action: {"_id": self.chunk_id}})
-        if self.body is None:
-            return header + b"\n"
-        return header + b"\n" + orjson.dumps(self.body, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+        header = encode({self.action: {"_id": self.chunk_id}}) + b"\n"
+        return header if self.body is None else header + encode(self.body) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search import query
-from search.client import ResponseError, get_client, unavailable
+from search.client import ResponseError, encode, get_client, unavailable
 from search.exceptions import OpenSearchUnavailable
 from search.types import Candidate, FacetValue, FieldSpec, FieldType, Retrieved, Total
 
@@ -77,9 +77,8 @@ def read_page(index: str, legs: query.Legs, *, chunk_ids: Sequence[str], door: q
 
 
 def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, Any]]:
-    lines: list[Any] = []
-    for body in bodies:
-        lines += [{"index": index}, body]
+    header = encode({"index": index})
+    lines = b"".join(header + b"\n" + encode(body) + b"\n" for body in bodies)
     with _engine_errors():
         answers: list[dict[str, Any]] = get_client().msearch(body=lines)["responses"]
     for answer in answers:

@@ -1,7 +1,5 @@
 """Reads the tenant's state that a query needs: the index version that serves, and what the filter door must leave out."""
 
-from django.db.models import F
-
 from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant
 from search.types import IndexTarget
@@ -11,26 +9,22 @@ HIDDEN_LIMIT = 1000
 
 def live_target(tenant_id: int) -> IndexTarget | None:
     """The index that serves a tenant, with its content version in the same read; None before the first document."""
-    row = (
-        Tenant.objects.filter(pk=tenant_id, live_index__isnull=False)
-        .values(
-            "uuid",
-            "content_version",
-            index_id=F("live_index__id"),
-            name=F("live_index__name"),
-            embedder=F("live_index__embedder"),
-            variant=F("live_index__variant"),
-            dimension=F("live_index__dimension"),
-            languages=F("live_index__languages"),
-        )
-        .first()
-    )
-    if row is None:
+    tenant = Tenant.objects.select_related("live_index").filter(pk=tenant_id).first()
+    if tenant is None or tenant.live_index is None:
         return None
     fields = MetadataField.objects.filter(tenant_id=tenant_id).values_list("name", "type")
-    languages = tuple(row.pop("languages"))
+    version = tenant.live_index
     return IndexTarget(
-        tenant_id=tenant_id, tenant_uuid=row.pop("uuid"), languages=languages, schema=schema_of(fields), **row
+        tenant_id=tenant_id,
+        tenant_uuid=tenant.uuid,
+        index_id=version.pk,
+        name=version.name,
+        embedder=version.embedder,
+        variant=version.variant,
+        dimension=version.dimension,
+        content_version=tenant.content_version,
+        languages=tuple(version.languages),
+        schema=schema_of(fields),
     )
 
 
