@@ -172,23 +172,24 @@ class Up:
             return
         deadline = time.monotonic() + SAMPLE_TIMEOUT_S
         shown = 0
-        while waiting := self._open_tasks(programs):
+        while waiting := self._open_work(programs):
             if time.monotonic() > deadline:
                 raise StartFailed(
-                    f"{waiting} documents were not indexed within {SAMPLE_TIMEOUT_S / 60:.0f} minutes. "
+                    f"{waiting} documents and syncs were not done within {SAMPLE_TIMEOUT_S / 60:.0f} minutes. "
                     f"See {self._paths.logs / 'worker-1.log'}, and the tasks in the admin."
                 )
             if waiting != shown:
-                self.say(f"{waiting} documents still to index")
+                self.say(f"{waiting} documents and syncs still to do")
                 shown = waiting
             self._steps.pause(QUEUE_POLL_S)
 
-    def _open_tasks(self, programs: Programs) -> int:
+    def _open_work(self, programs: Programs) -> int:
         with tempfile.TemporaryDirectory() as folder:
             answer = Path(folder) / "queue.json"
             self._steps.finish(self._steps.begin(programs.manage("queue", "--json", str(answer))))
-            tasks = json.loads(answer.read_text())["tasks"]
-        return int(tasks["pending"]) + int(tasks["running"])
+            figures = json.loads(answer.read_text())
+        open_tasks = sum(int(figures["tasks"].get(state, 0)) for state in ("pending", "running"))
+        return open_tasks + len(figures["syncs"])
 
     def _programs(self, urls: ServiceUrls) -> Programs:
         return Programs(CHECKOUT, self._paths, child_environment(os.environ, paths=self._paths, urls=urls))
