@@ -35,9 +35,9 @@ def check_sentences() -> list[str]:
 
 def export_folder(source: Path, target: Path, *, precision: Precision) -> None:
     """Writes model.onnx, tokenizer.json and manifest.json into `target`, an empty folder."""
+    _say(f"loading {source.name} with torch")
     from sentence_transformers import SentenceTransformer
 
-    _say(f"loading {source.name} with torch")
     model = SentenceTransformer(str(source), device="cpu", local_files_only=True)
     model.eval()
     _write_tokenizer(model, target / "tokenizer.json")

@@ -87,14 +87,9 @@ class OpenAIEmbedder:
     def _cut(self, text: str) -> str:
         if self._tokenizer is None:
             return text.encode()[: self.max_tokens].decode(errors="ignore")
-        encoding = self._tokenizer.encode(text)
-        if len(encoding.ids) <= self.max_tokens:
-            return text
-        return text[
-            : max(
-                end for _, end in encoding.offsets[: self.max_tokens - encoding.special_tokens_mask.count(1)]
-            )
-        ]
+        room = self.max_tokens - self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return text if len(offsets) <= room else text[: offsets[room - 1][1]]
 
     def _request(self, client: "OpenAI", texts: list[str]) -> Vectors:
         from openai import OpenAIError, omit

@@ -1,4 +1,4 @@
-"""Makes the models of SEARCH_EMBEDDERS ready ahead: exports, compares with fp32, and asks each for one vector."""
+"""Makes the models of SEARCH_EMBEDDERS ready ahead: exports, compares, asks each for one vector."""
 
 import json
 import time
