@@ -1,4 +1,4 @@
-"""Bytes to elements. `ParserChild` runs the parsers in a child process with limits; nothing here imports Django."""
+"""Bytes to elements. `ParserChild` runs the parsers in a child process with limits; no Django here."""
 
 from ingestion.parsers.elements import Element, ParsedDocument
 from ingestion.parsers.media_types import SUPPORTED_MEDIA_TYPES, media_type_of

@@ -1,6 +1,6 @@
 """The parser's process: `python -m ingestion.parsers.child MEMORY_BYTES OUTPUT_BYTES TIMEOUT_SECONDS`.
 
-It reads requests and writes answers as frames over its pipes and ends when its input does. No Django, no torch.
+It reads requests and writes answers as frames over its pipes and ends with its input. No Django, no torch.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """The zip package of a Word document, checked and rewritten so that python-docx sees all of its text.
 
-python-docx skips content controls, tracked insertions and text boxes, and doesn't open the strict variant of the format.
+It skips content controls, tracked insertions and text boxes, and doesn't open the format's strict variant.
 """
 
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ def _with_all_text(source: bytes) -> bytes:
     for paragraph in list(root.iter(_W + "p")):
         for box in list(_text_boxes(paragraph)):
             _move_behind(paragraph, box)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True))
 
 
 def _text_boxes(paragraph: etree._Element) -> Iterator[etree._Element]:

@@ -1,4 +1,4 @@
-"""What a parser gives back: frozen elements in reading order, and their JSON form (stored, and sent between processes)."""
+"""What a parser gives back: frozen elements in reading order, and their JSON (stored; sent over pipes)."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Element:
 
 @dataclass(frozen=True)
 class ParsedDocument:
-    """A parsed document. `language` is a lower-case ISO 639-1 code; `metadata` holds JSON scalars and lists of them."""
+    """A parsed document. `language` is an ISO 639-1 code; `metadata` holds JSON scalars and lists of them."""
 
     title: str | None
     language: str | None

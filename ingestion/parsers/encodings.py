@@ -38,8 +38,8 @@ def _decoded(data: bytes, declared: str | None) -> str:
             return data.decode(name, "replace")
     if (wide := _wide_encoding(data)) is not None:
         return data.decode(wide, "replace")
-    for name in ("utf-8", declared):
-        text = _strictly(data, name)
+    for encoding in ("utf-8", declared):
+        text = _strictly(data, encoding)
         if text is not None:
             return text
     return data.decode(_guess(data), "replace")

@@ -6,10 +6,12 @@ from typing import Final
 
 from lxml import etree
 from lxml import html as lxml_html
+from lxml.html import HtmlElement
 
+from ingestion.exceptions import ParserLimit
 from ingestion.parsers.elements import Element, ElementKind, ParsedDocument, first_title
 from ingestion.parsers.encodings import decode_text
-from ingestion.parsers.html_cleaning import Tree, clean_tree
+from ingestion.parsers.html_cleaning import clean_tree
 from ingestion.parsers.language import declared_language
 from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_html
 
@@ -54,18 +56,22 @@ def parse_html(text: str) -> ParsedDocument:
     )
 
 
-def _tree(text: str) -> Tree | None:
-    """The parsed page; nesting of any depth (libxml2 would drop what lies deeper than 256 levels)."""
+def _tree(text: str) -> HtmlElement | None:
+    """The parsed page. libxml2 silently drops what is nested beyond its limit: an error here."""
     text = _XML_DECLARATION.sub("", text)
     if not text.strip():
         return None
+    parser = lxml_html.HTMLParser(huge_tree=True)
     try:
-        return lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
+        root = lxml_html.document_fromstring(text, parser=parser)
     except etree.ParserError:
         return None
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        raise ParserLimit("The page is nested deeper than the parser's limit.")
+    return root
 
 
-def _elements(content: Tree) -> Iterator[Element]:
+def _elements(content: HtmlElement) -> Iterator[Element]:
     content.tag = "body"
     source = lxml_html.tostring(content, encoding="unicode", with_tail=False)
     for found in partition_html(text=f"<html>{source}</html>", languages=NO_LANGUAGE_DETECTION):
@@ -97,7 +103,7 @@ def table_rows(source: str) -> str:
     return "\n".join(rows)
 
 
-def _page_title(root: Tree) -> str | None:
+def _page_title(root: HtmlElement) -> str | None:
     found = root.find(".//head/title")
     found = root.find(".//title") if found is None else found
     title = " ".join(found.text_content().split()) if found is not None else ""
@@ -114,7 +120,7 @@ def _better_title(page_title: str | None, elements: tuple[Element, ...]) -> str 
     return page_title
 
 
-def _meta(root: Tree, names: tuple[str, ...]) -> str | None:
+def _meta(root: HtmlElement, names: tuple[str, ...]) -> str | None:
     found: dict[str, str] = {}
     for element in root.iter("meta"):
         key = element.get("name") or element.get("property") or element.get("http-equiv") or ""

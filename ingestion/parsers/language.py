@@ -1,4 +1,4 @@
-"""The language of a document as an ISO 639-1 code: what it declares, else what its prose looks like, else None."""
+"""The language of a document as an ISO 639-1 code: declared, else seen in its prose, else None."""
 
 import re
 from collections.abc import Iterable
@@ -15,6 +15,10 @@ _DECLARED: Final = re.compile(r"^\s*([a-z]{2})(?:[-_][a-z0-9]+)*\s*$", re.IGNORE
 _SAMPLE_CHARACTERS: Final = 600
 _LEAST_CHARACTERS: Final = 60
 _LEAST_PROBABILITY: Final = 0.9
+_WORDS: Final = re.compile(r"[^\W\d_]+")
+# These two are a tenth of English prose, and hardly words elsewhere.
+_ENGLISH_WORDS: Final = frozenset(("the", "and"))
+_ENGLISH_SHARE: Final = 0.05
 
 
 def declared_language(value: object) -> str | None:
@@ -33,6 +37,9 @@ def detected_language(elements: Iterable[Element]) -> str | None:
             break
     if len(sample) < _LEAST_CHARACTERS:
         return None
+    words = _WORDS.findall(sample.lower())
+    if sum(word in _ENGLISH_WORDS for word in words) > _ENGLISH_SHARE * len(words):
+        return "en"  # Without the 20 ms that a comparison with 55 languages takes.
     try:
         best = detect_langs(sample[:_SAMPLE_CHARACTERS])[0]
     except LangDetectException:

@@ -1,6 +1,6 @@
 """Markdown to elements: front matter and Jekyll marks first, then CommonMark to HTML, then as any HTML.
 
-Unstructured's own Markdown step knows no fences inside lists, so markdown-it makes the HTML that unstructured partitions.
+Unstructured's own step knows no fences inside lists, so markdown-it makes the HTML that it partitions.
 """
 
 import datetime
@@ -108,15 +108,13 @@ def _parts(text: str) -> list[tuple[str, bool]]:
         if fence is None and match is not None:
             fence = match.group(1)
             parts.append(([line], True))
-        elif (
-            fence is not None
-            and match is not None
-            and match.group(1).startswith(fence)
-            and not match.group(2).strip()
-        ):
+            continue
+        parts[-1][0].append(line)
+        if fence is not None and match is not None and _closes(match, fence):
             fence = None
-            parts[-1][0].append(line)
             parts.append(([], False))
-        else:
-            parts[-1][0].append(line)
     return [("\n".join(lines), fenced) for lines, fenced in parts if lines]
+
+
+def _closes(match: re.Match[str], fence: str) -> bool:
+    return match.group(1).startswith(fence) and not match.group(2).strip()

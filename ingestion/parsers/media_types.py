@@ -1,4 +1,4 @@
-"""Which kinds of file are supported, by name and content. A name and a content that disagree are an error, never a guess."""
+"""Which kinds of file are supported, by name and content. Where these disagree it is an error, no guess."""
 
 from collections.abc import Mapping
 from pathlib import PurePath

@@ -1,6 +1,6 @@
-"""The one door to unstructured: quiet and offline. Import its partition functions from here, never from unstructured.
+"""The one door to unstructured: quiet and offline. Import its functions from here, never from unstructured.
 
-Unstructured reports home when it loads, and downloads a spaCy model at its first text element; both are stopped here.
+It reports home when it loads, and downloads a spaCy model at its first text element; both are stopped here.
 """
 
 import os
@@ -30,8 +30,8 @@ NO_LANGUAGE_DETECTION: Final = [""]
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _SENTENCE: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*\s*|[.!?。！？]+\s*")
 _VERBS: Final = frozenset(
-    "is are was were am be been being has have had do does did can could will would shall should may might must "
-    "says said makes made uses used takes took gives gave goes went gets got comes came".split()
+    "is are was were am be been being has have had do does did can could will would shall should may might "
+    "must says said makes made uses used takes took gives gave goes went gets got comes came".split()
 )
 
 
@@ -58,7 +58,7 @@ class _Doc:
 class SmallLanguageModel:
     """Sentences and a handful of verbs: all that unstructured asks spaCy for.
 
-    It is used even where a spaCy model is installed, so that the same bytes give the same elements on every machine.
+    Used even where a spaCy model is installed: the same bytes give the same elements on every machine.
     """
 
     max_length: Final = 1_000_000

@@ -1,4 +1,4 @@
-"""Lines of a PDF to elements: headings by size, paragraphs by gaps, running heads and line-end hyphens gone. Pure but for `parse`."""
+"""Lines of a PDF to elements: headings by size, paragraphs by gaps, no page heads. Pure but for `parse`."""
 
 import re
 import statistics
@@ -14,6 +14,7 @@ _DIGITS: Final = re.compile(r"\d+")
 _LETTERS: Final = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff\uac00-\ud7af]")
 _BULLET: Final = re.compile(r"^(?:[•●▪‣◦■□➢✓❖]|[-–—*](?=\s)|\(?(?:\d{1,2}|[a-z])[.)](?=\s+[^\W\d_]{2}))\s*")
 _SIGN: Final = re.compile(r"^[•●▪‣◦■□➢✓❖–—*-]\s*")
+_HEADING_START: Final = re.compile(r"[^\W_]|[\"'“‘(\[¿¡§#]")
 _SENTENCE_END: Final = re.compile(r"[.!?:。！？]['\"”’)\]]*$")
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _INSANE_TITLE: Final = re.compile(
@@ -62,10 +63,11 @@ def is_sane_title(title: str) -> bool:
 
 
 def elements_of(text: PdfText) -> Iterator[Element]:
-    lines = [line for page in without_running_heads(text.pages) for line in page]
-    if not lines:
+    if not any(text.pages):
         return
-    layout = layout_of(lines)
+    body = _body_size([line for page in text.pages for line in page])
+    lines = [line for page in without_running_heads(text.pages, body=body) for line in page]
+    layout = layout_of(lines, body=body)
     words = frozenset(word for line in lines for word in _WORD.findall(line.text.lower()))
     for block in _blocks(lines, layout):
         first = block[0]
@@ -79,16 +81,19 @@ def elements_of(text: PdfText) -> Iterator[Element]:
             yield Element(kind="text", text=joined, page=first.page)
 
 
-def without_running_heads(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """The pages without the lines at their edges that come again, but for numbers, on most pages."""
+def without_running_heads(pages: Sequence[Sequence[Line]], *, body: float) -> list[list[Line]]:
+    """The pages without the lines at their edges that come again on most pages.
+
+    Numbers don't count, but in lines larger than the body's text: `Chapter 1` and `Chapter 2` are headings.
+    """
     if len(pages) < _FEWEST_PAGES:
         return [list(page) for page in pages]
-    counts = Counter(key for page in pages for key in {_running_key(line) for line in _edges(page)})
+    counts = Counter(key for page in pages for key in {_running_key(line, body) for line in _edges(page)})
     filled = sum(1 for page in pages if page)
     running = {key for key, count in counts.items() if count >= max(_FEWEST_PAGES, _REPEATED_SHARE * filled)}
     kept: list[list[Line]] = []
     for page in pages:
-        edges = {id(line) for line in _edges(page) if _running_key(line) in running}
+        edges = {id(line) for line in _edges(page) if _running_key(line, body) in running}
         kept.append([line for line in page if id(line) not in edges])
     return kept
 
@@ -98,13 +103,14 @@ def _edges(page: Sequence[Line]) -> list[Line]:
     return by_height[:_EDGE_LINES] + by_height[max(_EDGE_LINES, len(by_height) - _EDGE_LINES) :]
 
 
-def _running_key(line: Line) -> tuple[str, int]:
-    return _DIGITS.sub("#", line.text.lower()), round(line.bottom / 12)
+def _running_key(line: Line, body: float) -> tuple[str, int]:
+    text = line.text.lower()
+    return text if line.size >= body * _HEADING_RATIO else _DIGITS.sub("#", text), round(line.bottom / 12)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a document is set: the sizes of its headings from the largest down, and the usual step between lines."""
+    """How a document is set: the sizes of its headings, largest first, and the usual step between lines."""
 
     body: float
     sizes: tuple[float, ...]
@@ -112,7 +118,7 @@ class Layout:
     bold_headings: bool
 
     def level(self, line: Line) -> int | None:
-        """The level of a heading's line, None for any other. Bold lines of the body's size are the lowest level."""
+        """The level of a heading's line, else None. Bold lines of the body's size are the lowest level."""
         if not _may_be_heading(line):
             return None
         for position, size in enumerate(self.sizes):
@@ -128,8 +134,7 @@ class Layout:
         return None
 
 
-def layout_of(lines: Sequence[Line]) -> Layout:
-    body = _body_size(lines)
+def layout_of(lines: Sequence[Line], *, body: float) -> Layout:
     bold = sum(len(line.text) for line in lines if line.bold)
     return Layout(
         body=body,
@@ -160,19 +165,19 @@ def _heading_sizes(lines: Sequence[Line], body: float) -> tuple[float, ...]:
 
 
 def _may_be_heading(line: Line) -> bool:
-    return len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None
+    if len(line.text) > _LONGEST_HEADING or line.size <= 0:
+        return False
+    return _LETTERS.search(line.text) is not None and _HEADING_START.match(line.text) is not None
 
 
 def _line_step(lines: Sequence[Line]) -> float:
     """The usual distance of one line from the next, in parts of the line's size."""
-    steps = [
-        (above.bottom - below.bottom) / above.size
-        for above, below in zip(lines, lines[1:], strict=False)
-        if above.page == below.page
-        and above.size > 0
-        and 0.5 < (above.bottom - below.bottom) / above.size < 2.5
-    ]
-    return statistics.median(steps) if steps else 1.2
+    pairs = (
+        (above, below) for above, below in zip(lines, lines[1:], strict=False) if above.page == below.page
+    )
+    steps = [(above.bottom - below.bottom) / above.size for above, below in pairs if above.size > 0]
+    usual = [step for step in steps if 0.5 < step < 2.5]
+    return statistics.median(usual) if usual else 1.2
 
 
 def _blocks(lines: Sequence[Line], layout: Layout) -> Iterator[list[Line]]:
@@ -222,7 +227,7 @@ def _is_indented_start(block: Sequence[Line], line: Line) -> bool:
 
 
 def join_lines(texts: Sequence[str], words: frozenset[str]) -> str:
-    """The lines as one text. `words` are the document's words, by which a hyphen at a line's end is kept or not."""
+    """The lines as one text. By `words`, the document's, a hyphen at a line's end is kept or not."""
     joined = ""
     for text in texts:
         if joined.endswith(LINE_HYPHEN):

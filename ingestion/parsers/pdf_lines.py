@@ -1,4 +1,4 @@
-"""The text of a PDF as lines with their place and size, read by pypdfium2. Only a few characters of a line are measured."""
+"""The text of a PDF as lines with their places and sizes, by pypdfium2. Few characters are measured."""
 
 import ctypes
 import math
@@ -19,7 +19,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\uffff]")
 _BOLD_WEIGHT: Final = 600
 _BOLD_NAME: Final = re.compile(rb"bold|black|heavy|-medi$|^(?:[A-Z]+\+)?CMBX", re.IGNORECASE)
 _FONT_NAME_BYTES: Final = 128
-_PROBES: Final = 4
 _PASSWORD_SECURITY: Final = (pdfium_raw.FPDF_ERR_PASSWORD, pdfium_raw.FPDF_ERR_SECURITY)
 
 
@@ -86,61 +85,67 @@ def _page_lines(document: pdfium.PdfDocument, index: int) -> tuple[Line, ...] | 
 def _lines(text_page: pdfium.PdfTextPage, page: int) -> Iterator[Line]:
     text = text_page.get_text_range()
     # Indexes of pdfium count UTF-16 units.
-    wide = any(ord(character) > 0xFFFF for character in text)
+    wide = not text.isascii() and any(ord(character) > 0xFFFF for character in text)
+    probe = _Probe(text_page.raw)
     for match in _LINE.finditer(text):
         if not match.group().strip(" \t" + LINE_HYPHEN):
             continue
         start, end = match.span()
         if wide:
             start, end = (len(text[:index].encode("utf-16-le")) // 2 for index in (start, end))
-        yield _measured(text_page.raw, match.group(), page, (start, end))
+        yield probe.line(match.group(), page, (start, end))
 
 
-def _measured(raw: pdfium_raw.FPDF_TEXTPAGE, text: str, page: int, span: tuple[int, int]) -> Line:
-    start, end = span
-    step = max(1, (end - start) // _PROBES)
-    indexes = [
-        pdfium_raw.FPDFText_GetCharIndexFromTextIndex(raw, at)
-        for at in sorted({*range(start, end, step), end - 1})
-    ]
-    boxes = [box for index in indexes if (box := _box(raw, index)) is not None] or [(0.0, 0.0, 0.0, 0.0)]
-    # A generated character (a space, a hyphen) has no font.
-    fonts = [font for index in indexes if (font := _font(raw, index)) is not None] or [(0.0, False)]
-    sizes = sorted(size for size, _ in fonts)
-    return Line(
-        text=_CONTROL.sub("", text).strip(),
-        page=page,
-        left=min(box[0] for box in boxes),
-        right=max(box[1] for box in boxes),
-        bottom=min(box[2] for box in boxes),
-        top=max(box[3] for box in boxes),
-        size=sizes[len(sizes) // 2],
-        bold=all(bold for _, bold in fonts),
-    )
+class _Probe:
+    """Measures characters of one page. Its buffers are used again: allocating them took most of the time."""
 
+    def __init__(self, raw: pdfium_raw.FPDF_TEXTPAGE) -> None:
+        self._raw = raw
+        self._rect = pdfium_raw.FS_RECTF()
+        self._matrix = pdfium_raw.FS_MATRIX()
+        self._name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
+        self._flags = ctypes.c_int()
 
-def _box(raw: pdfium_raw.FPDF_TEXTPAGE, index: int) -> tuple[float, float, float, float] | None:
-    """(left, right, bottom, top) of a character, None for one without a box."""
-    rect = pdfium_raw.FS_RECTF()
-    if index < 0 or not pdfium_raw.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(rect)):
-        return None
-    if rect.top <= rect.bottom:
-        return None
-    return rect.left, rect.right, rect.bottom, rect.top
+    def line(self, text: str, page: int, span: tuple[int, int]) -> Line:
+        """A line measured at its first, middle and last character."""
+        start, end = span
+        probes = sorted({start, (start + end - 1) // 2, end - 1})
+        indexes = [pdfium_raw.FPDFText_GetCharIndexFromTextIndex(self._raw, probe) for probe in probes]
+        boxes = [box for index in indexes if (box := self._box(index)) is not None] or [(0.0, 0.0, 0.0, 0.0)]
+        # A generated character (a space, a hyphen) has no font.
+        fonts = [font for index in indexes if (font := self._font(index)) is not None] or [(0.0, False)]
+        return Line(
+            text=_CONTROL.sub("", text).strip(),
+            page=page,
+            left=min(box[0] for box in boxes),
+            right=max(box[1] for box in boxes),
+            bottom=min(box[2] for box in boxes),
+            top=max(box[3] for box in boxes),
+            size=sorted(size for size, _ in fonts)[len(fonts) // 2],
+            bold=all(bold for _, bold in fonts),
+        )
 
+    def _box(self, index: int) -> tuple[float, float, float, float] | None:
+        """(left, right, bottom, top) of a character, None for one without a box."""
+        rect = self._rect
+        if index < 0 or not pdfium_raw.FPDFText_GetLooseCharBox(self._raw, index, rect):
+            return None
+        if rect.top <= rect.bottom:
+            return None
+        return rect.left, rect.right, rect.bottom, rect.top
 
-def _font(raw: pdfium_raw.FPDF_TEXTPAGE, index: int) -> tuple[float, bool] | None:
-    """(size in points on the page, bold) of a character. The nominal size is often 1, scaled by the text's matrix."""
-    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
-    flags = ctypes.c_int()
-    if index < 0 or not pdfium_raw.FPDFText_GetFontInfo(
-        raw, index, name, _FONT_NAME_BYTES, ctypes.byref(flags)
-    ):
-        return None
-    matrix = pdfium_raw.FS_MATRIX()
-    scale = 1.0
-    if pdfium_raw.FPDFText_GetMatrix(raw, index, ctypes.byref(matrix)):
-        scale = math.hypot(matrix.c, matrix.d)
-    weight = pdfium_raw.FPDFText_GetFontWeight(raw, index)
-    bold = weight >= _BOLD_WEIGHT or _BOLD_NAME.search(name.value) is not None
-    return pdfium_raw.FPDFText_GetFontSize(raw, index) * scale, bold
+    def _font(self, index: int) -> tuple[float, bool] | None:
+        """(size in points, bold) of a character. The nominal size is often 1, scaled by the text's matrix.
+
+        Text that runs up or down the page has size 0: it is a stamp, not a heading.
+        """
+        if index < 0:
+            return None
+        if not pdfium_raw.FPDFText_GetFontInfo(self._raw, index, self._name, _FONT_NAME_BYTES, self._flags):
+            return None
+        matrix, scale = self._matrix, 1.0
+        if pdfium_raw.FPDFText_GetMatrix(self._raw, index, matrix):
+            scale = math.hypot(matrix.c, matrix.d) if abs(matrix.d) >= abs(matrix.c) else 0.0
+        weight = pdfium_raw.FPDFText_GetFontWeight(self._raw, index)
+        bold = weight >= _BOLD_WEIGHT or _BOLD_NAME.search(self._name.value) is not None
+        return pdfium_raw.FPDFText_GetFontSize(self._raw, index) * scale, bold

@@ -1,4 +1,4 @@
-"""The parent's side of the parser's process: one document at a time, within limits; a child that dies is replaced.
+"""The parent's side of the parser's process: one document at a time, within limits; a dead child is replaced.
 
 Not for several threads at once.
 """
@@ -38,8 +38,8 @@ _BLOCK_BYTES: Final = MIB
 class ParserChild:
     """Parses documents in a child process that it starts when needed and keeps.
 
-    `memory_bytes` bounds the child's address space (it loads into about 320 MB), `timeout_seconds` one document,
-    `output_bytes` the JSON of what one document gives.
+    `memory_bytes` bounds the child's address space (it loads into about 320 MB), `timeout_seconds` the time
+    of one document, `output_bytes` the JSON of what it gives.
     """
 
     command: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "ingestion.parsers.child")
@@ -84,7 +84,7 @@ class ParserChild:
             raise ParserCrashed(f"The parser did not start ({self._ended()}).") from error
 
     def parse(self, data: bytes, media_type: str) -> ParsedDocument:
-        """Parse one document. Raises a ParseError; after a crash or time-out the next call starts a new child."""
+        """Parse one document. Raises a ParseError; after a crash or time-out the next call starts a child."""
         self.start()
         deadline = time.monotonic() + self._timeout_seconds
         try:

@@ -1,4 +1,4 @@
-"""Plain text to elements: unstructured's paragraphs and lists. A line is a heading only where its form leaves little doubt."""
+"""Plain text to elements: unstructured's paragraphs and lists. A heading must look like nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement
 _LONGEST_HEADING: Final = 100
 # Hard-wrapped text has lines of 70 to 100 characters.
 _WRAPPED_LINE: Final = 60
-_BLANK_LINES: Final = re.compile(r"\n[ \t]*\n|\A|\Z")
+_BLANK_LINES: Final = re.compile(r"\n[ \t]*\n")
 _NUMBER: Final = re.compile(r"\d+")
 _NUMBERED: Final = re.compile(
     r"^(?:chapter |section |part |appendix |article )?(\d{1,3}(?:\.\d{1,3})*)[.):]?\s+[^\W\d_]", re.I
@@ -70,7 +70,7 @@ def _goes_on(line: str, following: str) -> bool:
 
 
 def heading_level(text: str) -> int | None:
-    """1 for a line in capitals or title case, the depth of its number for `2.1 Numbered`; None for what is no heading."""
+    """1 for a line in capitals or title case, the depth of its number for `2.1 Numbered`, else None."""
     if "\n" in text or len(text) > _LONGEST_HEADING or _ENDS_SENTENCE.search(text):
         return None
     words = _WORD.findall(text)
