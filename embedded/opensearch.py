@@ -31,7 +31,7 @@ from embedded.processes import Command, end_leftover, spawn, stop, tail, unprivi
 
 __all__ = ["Node", "assemble"]
 
-START_TIMEOUT_S = 240.0
+START_TIMEOUT_S = 600.0
 STOP_GRACE_S = 10.0
 NEEDED_BYTES = 2 * GIB
 # Watermarks as free space: the usual percentages would block a large, fairly full disk.

@@ -33,7 +33,7 @@ from embedded.supervisor import Supervisor
 from embedded.valkey import Valkey
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-READY_TIMEOUT_S = 180.0
+READY_TIMEOUT_S = 600.0
 SAMPLE_TIMEOUT_S = 900.0
 QUEUE_POLL_S = 2.0
 EXIT_MENDABLE = 2
