@@ -73,3 +73,8 @@ def embedder_of(version: SearchIndex) -> Embedder:
             f"{embedder.variant}: rebuild the index, or set the embedder back."
         )
     return embedder
+
+
+def forget_mapped() -> None:
+    """For tests, which remove indexes behind this process's back."""
+    _mapped.clear()

@@ -26,6 +26,14 @@ def parser() -> ParserChild:
     return _parser
 
 
+def close_parser() -> None:
+    """End the child with its worker."""
+    global _parser
+    if _parser is not None:
+        _parser.close()
+        _parser = None
+
+
 def run_due_tasks(tenant_id: int) -> int:
     """Claim and do one batch of a tenant's due tasks; ring again before the work, so that idle workers join in."""
     close_old_connections()

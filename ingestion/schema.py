@@ -95,5 +95,5 @@ def indexed(metadata: Mapping[str, Any], schema: Schema) -> dict[str, dict[str, 
     by_type: dict[str, dict[str, Any]] = {}
     for name, value in metadata.items():
         if value is not None and value != [] and name in schema:
-            by_type.setdefault(schema[name], {})[name] = value
+            by_type.setdefault(schema[name].value, {})[name] = value
     return by_type

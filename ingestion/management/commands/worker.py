@@ -34,7 +34,7 @@ class Command(BaseCommand):
             worker.work(burst=options["burst"], logging_level="WARNING")
         finally:
             stopped.set()
-            jobs.parser().close()
+            jobs.close_parser()
 
 
 def _sweep_regularly(stopped: threading.Event) -> None:
