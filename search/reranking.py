@@ -94,7 +94,7 @@ def _load(model: str, *, device: str, max_length: int) -> Any:
 
 
 def _build(alias: str) -> Reranker:
-    return cast(Reranker, build_backend(settings.SEARCH_RERANKER))
+    return cast("Reranker", build_backend(settings.SEARCH_RERANKER or {}))
 
 
 def _forget_on_change(*, setting: str, **_: object) -> None:

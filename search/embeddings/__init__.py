@@ -51,7 +51,7 @@ class Embedder(Protocol):
 
 def build_embedder(config: Mapping[str, Any]) -> Embedder:
     """A new embedder from `{"BACKEND": dotted path, "OPTIONS": {…}}`."""
-    return cast(Embedder, build_backend(config))
+    return cast("Embedder", build_backend(config))
 
 
 def get_embedder(alias: str = "default") -> Embedder:

@@ -52,7 +52,8 @@ def export_folder(source: Path, target: Path, *, precision: Precision) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _write_tokenizer(model: "SentenceTransformer", path: Path) -> None:
@@ -155,4 +156,4 @@ def _window(model: "SentenceTransformer") -> int:
 
 if __name__ == "__main__":
     source_folder, wanted, target_folder = sys.argv[1:]
-    export_folder(Path(source_folder), Path(target_folder), precision=cast(Precision, wanted))
+    export_folder(Path(source_folder), Path(target_folder), precision=cast("Precision", wanted))

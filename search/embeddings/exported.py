@@ -109,7 +109,7 @@ def _export(
     command = [sys.executable, "-m", "search.embeddings.export", str(source), precision, str(stage)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         # The child holds the lock too: should we be killed, nobody else starts while it still writes.
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 (our own interpreter, a list of arguments)
             command,
             cwd=PROJECT_ROOT,
             stdout=subprocess.PIPE,

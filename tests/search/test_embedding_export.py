@@ -45,7 +45,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bert = tmp_path_factory.mktemp("bert")
     torch.manual_seed(7)
     tokenizer = AutoTokenizer.from_pretrained(resolve_model("all-MiniLM-L6-v2"), local_files_only=True)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     BertModel(BertConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(bert)
     tokenizer.save_pretrained(bert)
     transformer = Transformer(str(bert), max_seq_length=48)
