@@ -4,13 +4,23 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from ingestion import api as ingestion_api
 from search import health
 from search.api import SearchView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
+    path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
+    path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
+    path("documents/<path:public_id>", ingestion_api.DocumentView.as_view(), name="document"),
+    path("batches/<uuid:batch_id>", ingestion_api.BatchView.as_view(), name="batch"),
+    path("tasks/<uuid:task_id>", ingestion_api.TaskView.as_view(), name="task"),
+    path("sources", ingestion_api.SourcesView.as_view(), name="sources"),
+    path("sources/<slug:slug>/sync", ingestion_api.SourceSyncView.as_view(), name="source-sync"),
 ]
 
+handler404 = "search.errors.not_found"
+handler500 = "search.errors.server_error"
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),

@@ -3,8 +3,9 @@
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, JsonResponse
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -37,6 +38,8 @@ def api_error_of(error: Exception) -> ApiError | None:
         error = exceptions.NotFound(str(error) or "Not found.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied(str(error) or None)
+    elif isinstance(error, RequestDataTooBig):
+        return ApiError(413, {"code": _CODES[413], "detail": "The request body is too large."}, {})
     if isinstance(error, exceptions.APIException):
         return _drf_error(error)
     if not hasattr(error, "code") or not hasattr(error, "status"):
@@ -85,3 +88,17 @@ def error_response(error: Exception) -> JsonResponse | None:
     if api_error is None:
         return None
     return JsonResponse(api_error.body, status=api_error.status, headers=api_error.headers)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404: the API answers in its own shape."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"code": _CODES[404], "detail": f"There is nothing at {request.path}."}, status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, likewise."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"code": "internal_error", "detail": "Something went wrong here."}, status=500)
+    return defaults.server_error(request)

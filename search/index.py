@@ -215,23 +215,49 @@ def chunk_ids(document_id: int, edition: int, count: int) -> list[str]:
     return [f"{document_id}:{edition}:{ordinal}" for ordinal in range(count)]
 
 
-def iter_chunks(name: str, *, page_size: int = 2000) -> Iterator[tuple[int, int, int]]:
-    """(document id, edition, ordinal) of every chunk in an index, by a point-in-time scroll."""
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """What an index holds of a chunk, as reconcile compares it."""
+
+    document_id: int
+    edition: int
+    ordinal: int
+    public_id: str
+    access: tuple[str, ...]
+
+
+def iter_chunks(name: str, *, page_size: int = 2000) -> Iterator[IndexedChunk]:
+    """Every chunk of an index by document, edition and ordinal, read as it was when this began."""
+    keys = ["document_id", "edition", "ordinal"]
     body: dict[str, Any] = {
         "size": page_size,
         "_source": False,
-        "docvalue_fields": ["document_id", "edition", "ordinal"],
-        "sort": ["_doc"],
+        "docvalue_fields": [*keys, "document", "access"],
+        "sort": keys,
     }
     with _errors():
         client = get_client()
-        answer = client.search(index=name, body=body, scroll="2m")
+        answer = client.search(index=name, body=body, scroll="5m")
         while hits := answer["hits"]["hits"]:
             for hit in hits:
-                fields = hit["fields"]
-                yield fields["document_id"][0], fields["edition"][0], fields["ordinal"][0]
-            answer = client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": "2m"})
+                yield _indexed_chunk(hit["fields"])
+            answer = client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": "5m"})
         client.clear_scroll(scroll_id=answer["_scroll_id"])
+
+
+def _indexed_chunk(fields: Mapping[str, list[Any]]) -> IndexedChunk:
+    document_id, edition, ordinal = (fields[name][0] for name in ("document_id", "edition", "ordinal"))
+    return IndexedChunk(document_id, edition, ordinal, fields["document"][0], tuple(fields.get("access", ())))
+
+
+def count_chunks(name: str) -> int:
+    with _errors():
+        return int(get_client().count(index=name)["count"])
+
+
+def exists(name: str) -> bool:
+    with _errors():
+        return bool(get_client().indices.exists(index=name))
 
 
 def add_language(index: SearchIndex, languages: set[str]) -> None:

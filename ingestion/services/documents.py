@@ -69,8 +69,8 @@ def accept(tenant: Tenant, public_id: str, fields: DocumentFieldsInput, *, conte
     _check_size(content)
     with transaction.atomic():
         document = _locked_document(tenant, public_id)
-        if document is not None and document.source_key:
-            raise SyncedDocument(f"{public_id} is kept by the source {document.source_key}; change it there.")
+        if document is not None:
+            _refuse_synced(document)
         document = save(document or Document(tenant=tenant, public_id=public_id or str(uuid4())), fields)
         document.media_type = content.media_type
         document.save()
@@ -84,6 +84,11 @@ def _check_size(content: Content) -> None:
     limit = settings.INGESTION_MAX_DOCUMENT_BYTES
     if len(content.data) > limit:
         raise DocumentTooLarge(f"The document has {len(content.data)} bytes; {limit} are taken.")
+
+
+def _refuse_synced(document: Document) -> None:
+    if document.source_key:
+        raise SyncedDocument(f"{document.public_id} is kept by the source {document.source_key}; change it there.")
 
 
 def _locked_document(tenant: Tenant, public_id: str) -> Document | None:
@@ -115,6 +120,7 @@ def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
     """New metadata, access, url or title for a pushed document; its content stays. Raises DocumentRefused, SyncedDocument."""
     with transaction.atomic():
         document = Document.objects.select_for_update().get(pk=document.pk)
+        _refuse_synced(document)
         save(document, fields)
         task = outbox.open_task(document, priority=Priority.CHANGE, size=0)
         doorbell.ring_for_tasks(document.tenant_id)

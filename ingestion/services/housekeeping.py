@@ -6,7 +6,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from ingestion.models import IdempotencyKey, Source, SyncRun
-from ingestion.services import ingest, sync
+from ingestion.services import ingest, rebuild, sync
 
 IDEMPOTENCY_HOURS = 24
 
@@ -27,3 +27,4 @@ def clear_old() -> None:
     """Raises OpenSearchUnavailable, after which the next round tries again."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=IDEMPOTENCY_HOURS)).delete()
     ingest.remove_retired()
+    rebuild.finish_complete()

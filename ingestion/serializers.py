@@ -1,0 +1,199 @@
+"""What the documents and sources endpoints take and give. A document's own fields are refused by name, never dropped."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
+from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
+from ingestion.services.documents import Content, DocumentFieldsInput
+from search.filters import parse_date
+from search.models import Document
+from search.serializers import StrictSerializer
+
+_TEXT_TYPES: Mapping[str, str] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
+
+
+class MomentField(serializers.Field):  # type: ignore[type-arg]
+    """An ISO date-time, or a date: its first instant (UTC)."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        parsed = parse_date(data) if isinstance(data, str) else None
+        if parsed is None:
+            raise serializers.ValidationError("Not an ISO date.")
+        if isinstance(parsed, datetime):
+            return parsed
+        assert isinstance(parsed, date)  # noqa: S101
+        return datetime(parsed.year, parsed.month, parsed.day, tzinfo=UTC)
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat()
+
+
+class FieldsSerializer(StrictSerializer):
+    """What is said of a document beside its content."""
+
+    title = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    metadata = serializers.DictField(required=False)
+    access = serializers.ListField(child=serializers.CharField(max_length=200), required=False, allow_null=True)
+    language = serializers.RegexField(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)?$", required=False)
+    published_at = MomentField(required=False, allow_null=True)
+    visible_from = MomentField(required=False, allow_null=True)
+    expires_at = MomentField(required=False, allow_null=True)
+
+    def validate_url(self, url: str) -> str:
+        if url and not url.startswith(("http://", "https://", "/")):
+            raise serializers.ValidationError("A url begins with http://, https:// or /.")
+        return url
+
+    def fields_input(self) -> DocumentFieldsInput:
+        """The validated fields of a new or replaced document."""
+        names = DocumentFieldsInput.__dataclass_fields__
+        return DocumentFieldsInput(**{name: value for name, value in self.validated_data.items() if name in names})
+
+
+class DocumentSerializer(FieldsSerializer):
+    """A pushed document: exactly one of text, markdown and html."""
+
+    id = serializers.CharField(max_length=512, required=False)
+    text = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    markdown = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    html = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in _TEXT_TYPES if name in attrs]
+        if len(given) != 1:
+            raise serializers.ValidationError({"text": ["Give exactly one of text, markdown and html."]})
+        return attrs
+
+    def validate_id(self, public_id: str) -> str:
+        return checked_id(public_id)
+
+    def content(self) -> Content:
+        name = next(name for name in _TEXT_TYPES if name in self.validated_data)
+        return Content(self.validated_data[name].encode("utf-8", "replace"), _TEXT_TYPES[name])
+
+
+class UploadFieldsSerializer(FieldsSerializer):
+    """The `metadata` part of a multipart upload."""
+
+    id = serializers.CharField(max_length=512, required=False)
+
+    def validate_id(self, public_id: str) -> str:
+        return checked_id(public_id)
+
+
+class PatchSerializer(StrictSerializer):
+    """A change of what is said of a document."""
+
+    title = serializers.CharField(max_length=500, required=False)
+    url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    metadata = serializers.DictField(required=False)
+    access = serializers.ListField(child=serializers.CharField(max_length=200), required=False, allow_null=True)
+
+    def fields_input(self, document: Document) -> DocumentFieldsInput:
+        """The document's fields with the given ones changed."""
+        names = DocumentFieldsInput.__dataclass_fields__
+        current = {name: getattr(document, name) for name in names}
+        if document.derives_title:
+            current["title"] = ""
+        return DocumentFieldsInput(**current | dict(self.validated_data))
+
+
+class SourceSerializer(StrictSerializer):
+    kind = serializers.CharField(max_length=32)
+    config = serializers.DictField()
+    name = serializers.CharField(max_length=200, required=False, default="")
+    slug = serializers.SlugField(max_length=64, required=False, default="")
+
+
+def checked_id(public_id: str) -> str:
+    if "\x00" in public_id or public_id != public_id.strip() or public_id in (".", ".."):
+        raise serializers.ValidationError("An id has no NUL and no spaces around it.")
+    return public_id
+
+
+def document_json(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.public_id,
+        "title": document.title,
+        "url": document.url,
+        "metadata": document.metadata,
+        "access": document.access,
+        "language": document.language,
+        "media_type": document.media_type,
+        "source": document.source_key,
+        "state": document.state,
+        "revision": document.revision,
+        "published_at": document.published_at,
+        "visible_from": document.visible_from,
+        "expires_at": document.expires_at,
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+    }
+
+
+def task_json(task: IngestionTask) -> dict[str, Any]:
+    return {
+        "id": str(task.uuid),
+        "document": task.document.public_id,
+        "state": task.state,
+        "stage": task.stage,
+        "attempts": task.attempts,
+        "chunks": task.chunks,
+        "code": task.code,
+        "reason": task.reason,
+        "created_at": task.created_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+    }
+
+
+def batch_json(batch: Batch) -> dict[str, Any]:
+    """A batch's progress: its accepted documents by the state of their tasks, and every line or document that failed."""
+    tasks = BatchEntry.objects.filter(batch=batch).select_related("task", "document")
+    failures, done = [], 0
+    for entry in tasks:
+        state = entry.task.state if entry.task else IngestionTask.State.DONE
+        if state in (IngestionTask.State.FAILED, IngestionTask.State.DEAD, IngestionTask.State.CANCELLED):
+            failures.append(_failure(entry))
+        elif state == IngestionTask.State.DONE:
+            done += 1
+    errors = [*batch.line_errors, *failures]
+    total = len(tasks) + len(batch.line_errors)
+    is_done = batch.is_received and done + len(errors) == total
+    state = "receiving" if not batch.is_received else "done" if is_done else "running"
+    return {"id": str(batch.uuid), "state": state, "total": total, "done": done, "failed": len(errors), "errors": errors}
+
+
+def _failure(entry: BatchEntry) -> dict[str, Any]:
+    assert entry.task is not None  # noqa: S101
+    return {"document": entry.document.public_id, "code": entry.task.code or entry.task.state, "detail": entry.task.reason}
+
+
+def source_json(source: Source) -> dict[str, Any]:
+    last = source.sync_runs.first()
+    return {
+        "id": source.slug,
+        "name": source.name,
+        "kind": source.kind,
+        "config": source.config,
+        "is_enabled": source.is_enabled,
+        "sync_interval_minutes": source.sync_interval_minutes,
+        "last_sync": sync_json(last) if last else None,
+    }
+
+
+def sync_json(run: SyncRun) -> dict[str, Any]:
+    counts = ("seen", "added", "changed", "renamed", "unchanged", "deleted", "refused")
+    return {
+        "id": str(run.uuid),
+        "state": run.state,
+        "reason": run.reason,
+        "counts": {name: getattr(run, name) for name in counts},
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+    }
