@@ -90,8 +90,8 @@ class Pieces:
         words = [match.group() for match in _WORD.finditer(text)]
         self.count(word.rstrip() for word in words)
         run, size = "", 0
-        for word in words:
-            tokens = self.tokens(word.rstrip())
+        for whole in words:
+            word, tokens = whole, self.tokens(whole.rstrip())
             if run and size + tokens > room:
                 yield _with_gap(run)
                 run, size = "", 0

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from ingestion.exceptions import ParseError, ParserCrashed, ParserLimit, UnsupportedType
@@ -25,7 +26,6 @@ _ORPHAN_GRACE_SECONDS = 5
 def main(arguments: list[str]) -> int:
     memory_bytes, output_bytes, timeout_seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
     requests, answers = _private_pipes()
-    _without_torch()
     logging.disable(logging.CRITICAL)
     for module in PARSER_MODULES.values():
         importlib.import_module(module)
@@ -46,14 +46,9 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
     """The two ends of the protocol; what a library prints goes to standard error instead."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    with open(os.devnull, "rb") as nothing:
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     return requests, answers
-
-
-def _without_torch() -> None:
-    """spaCy, which unstructured imports, imports torch where there is one: 500 MB and seconds for nothing."""
-    sys.modules["torch"] = None  # type: ignore[assignment]
 
 
 def _answer(request: Frame, output_bytes: int) -> Frame:

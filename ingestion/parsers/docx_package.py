@@ -3,11 +3,11 @@
 It skips content controls, tracked insertions and text boxes, and doesn't open the format's strict variant.
 """
 
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
-from zlib import error as ZlibError
 
 from lxml import etree
 
@@ -62,7 +62,7 @@ def open_package(data: bytes) -> bytes:
     try:
         with ZipFile(BytesIO(data)) as package:
             return _rewritten(package)
-    except (BadZipFile, ZlibError, EOFError, NotImplementedError, etree.XMLSyntaxError) as error:
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, etree.XMLSyntaxError) as error:
         raise CorruptFile(f"The Word document is broken: {error}") from error
     except RuntimeError as error:
         raise EncryptedFile("The Word document is protected by a password.") from error

@@ -65,10 +65,5 @@ def _to_row(element: Element) -> list[str | int | None]:
 
 
 def _from_row(row: list[str | int | None]) -> Element:
-    kind, text, level, page = row
-    return Element(
-        kind=cast(ElementKind, kind),
-        text=str(text),
-        level=cast(int | None, level),
-        page=cast(int | None, page),
-    )
+    kind, text, level, page = cast("tuple[ElementKind, str, int | None, int | None]", row)
+    return Element(kind=kind, text=text, level=level, page=page)

@@ -16,7 +16,8 @@ from ingestion.parsers.language import declared_language
 from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_html
 
 _CHARSET: Final = re.compile(
-    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,100}?encoding=[\"']([\w-]+)", re.I
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,100}?encoding=[\"']([\w-]+)",
+    re.IGNORECASE,
 )
 _XML_DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
 _KINDS: Final[dict[str, ElementKind]] = {

@@ -8,10 +8,11 @@ from lxml import etree
 from lxml.html import Element, HtmlElement
 
 # What readers don't read, with all that lies in it.
-_REMOVED: Final = frozenset(
-    "script style noscript template nav footer aside iframe object embed svg canvas audio video dialog "
-    "select textarea input button datalist map link meta base del".split()
-)
+_REMOVED_TAGS: Final = """
+    script style noscript template nav footer aside iframe object embed svg canvas audio video dialog
+    select textarea input button datalist map link meta base del
+"""
+_REMOVED: Final = frozenset(_REMOVED_TAGS.split())
 # Unstructured drops these whole, so their content is given a tag that it keeps.
 _RENAMED: Final = {
     "details": "div",
@@ -22,9 +23,8 @@ _RENAMED: Final = {
     "form": "div",
     "label": "span",
 }
-_BLOCKS: Final = frozenset(
-    "p div br li tr td th h1 h2 h3 h4 h5 h6 pre ul ol dl dt dd table section article".split()
-)
+_BLOCK_TAGS: Final = "p div br li tr td th h1 h2 h3 h4 h5 h6 pre ul ol dl dt dd table section article"
+_BLOCKS: Final = frozenset(_BLOCK_TAGS.split())
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _CHROME: Final = re.compile(
     r"(?:^|[\s_-])(?:cookie|consent|gdpr|breadcrumbs?|skip-?(?:link|nav)|sr-only|visually-hidden|navbar|"
@@ -40,7 +40,8 @@ _CHROME_SHARE: Final = 0.4
 _LONGEST_CELL: Final = 1500
 # libxml2 drops what is nested deeper than 256, and unstructured is recursive. Blocks of text stay.
 _TOO_DEEP: Final = "descendant::*[count(ancestor::*) > 100]"
-_KEPT_WHEN_DEEP: Final = frozenset("p li h1 h2 h3 h4 h5 h6 pre table thead tbody tfoot tr td th br".split())
+_KEPT_TAGS: Final = "p li h1 h2 h3 h4 h5 h6 pre table thead tbody tfoot tr td th br"
+_KEPT_WHEN_DEEP: Final = frozenset(_KEPT_TAGS.split())
 
 
 def clean_tree(root: HtmlElement) -> HtmlElement:

@@ -5,16 +5,27 @@ It reports home when it loads, and downloads a spaCy model at its first text ele
 
 import os
 import re
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
 os.environ.update(DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", UNSTRUCTURED_DISABLE_NOTICE="1")
+
+# Unstructured imports spaCy for nothing but the model that is replaced below; it would load for seconds, and
+# torch with it where there is one. So an empty module stands in for it during the imports.
+_stands_in = "spacy" not in sys.modules
+if _stands_in:
+    sys.modules["spacy"] = ModuleType("spacy")
 
 import unstructured.nlp.tokenize as unstructured_tokenize  # noqa: E402
 from unstructured.documents.elements import Element as UnstructuredElement  # noqa: E402
 from unstructured.partition.docx import partition_docx  # noqa: E402
 from unstructured.partition.html import partition_html  # noqa: E402
 from unstructured.partition.text import partition_text  # noqa: E402
+
+if _stands_in:
+    del sys.modules["spacy"]
 
 __all__ = [
     "NO_LANGUAGE_DETECTION",
@@ -29,10 +40,11 @@ NO_LANGUAGE_DETECTION: Final = [""]
 
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _SENTENCE: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*\s*|[.!?。！？]+\s*")
-_VERBS: Final = frozenset(
-    "is are was were am be been being has have had do does did can could will would shall should may might "
-    "must says said makes made uses used takes took gives gave goes went gets got comes came".split()
-)
+_VERB_TEXT: Final = """
+    is are was were am be been being has have had do does did can could will would shall should may might
+    must says said makes made uses used takes took gives gave goes went gets got comes came
+"""
+_VERBS: Final = frozenset(_VERB_TEXT.split())
 
 
 class _Span:

@@ -5,6 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from ingestion.parsers.elements import Element, ParsedDocument, first_title
@@ -172,9 +173,7 @@ def _may_be_heading(line: Line) -> bool:
 
 def _line_step(lines: Sequence[Line]) -> float:
     """The usual distance of one line from the next, in parts of the line's size."""
-    pairs = (
-        (above, below) for above, below in zip(lines, lines[1:], strict=False) if above.page == below.page
-    )
+    pairs = ((above, below) for above, below in pairwise(lines) if above.page == below.page)
     steps = [(above.bottom - below.bottom) / above.size for above, below in pairs if above.size > 0]
     usual = [step for step in steps if 0.5 < step < 2.5]
     return statistics.median(usual) if usual else 1.2
@@ -202,8 +201,11 @@ def _starts_block(block: Sequence[Line], line: Line, layout: Layout) -> bool:
         return not (_same_row(last, line) and min(len(line.text), len(last.text)) <= 3)
     if level is not None:
         return line.page != last.page or last.bottom - line.bottom > 2.2 * last.size
-    if _same_row(last, line):
-        return False
+    return not _same_row(last, line) and _starts_paragraph(block, line, layout)
+
+
+def _starts_paragraph(block: Sequence[Line], line: Line, layout: Layout) -> bool:
+    last = block[-1]
     if _BULLET.match(line.text):
         return True
     if line.page != last.page or line.bottom > last.bottom:
@@ -230,9 +232,8 @@ def join_lines(texts: Sequence[str], words: frozenset[str]) -> str:
     """The lines as one text. By `words`, the document's, a hyphen at a line's end is kept or not."""
     joined = ""
     for text in texts:
-        if joined.endswith(LINE_HYPHEN):
-            joined = _unhyphenated(joined[:-1], text, words)
-        elif joined.endswith("-") and len(joined) > 2 and joined[-2].isalpha() and text[:1].islower():
+        plain = joined[-1:] == "-" and joined[-2:-1].isalpha() and text[:1].islower()
+        if plain or joined.endswith(LINE_HYPHEN):
             joined = _unhyphenated(joined[:-1], text, words)
         else:
             joined = f"{joined} {text}" if joined else text

@@ -70,7 +70,7 @@ class ParserChild:
         self.close()
         limits = (str(self._memory_bytes), str(self._output_bytes), str(self._timeout_seconds))
         # Its own session: a Ctrl-C in a terminal is for the parent, which closes the pipe.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module and numbers
             [*self.command, *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -162,7 +162,8 @@ class ParserChild:
             raise ParserTimeout(f"The document took the parser more than {self._timeout_seconds:g} s.")
 
     def _descriptor(self, *, reading: bool) -> int:
-        assert self._process is not None
-        stream = self._process.stdout if reading else self._process.stdin
-        assert stream is not None
+        process = self._process
+        stream = None if process is None else process.stdout if reading else process.stdin
+        if stream is None:
+            raise EOFError
         return stream.fileno()

@@ -14,11 +14,12 @@ _WRAPPED_LINE: Final = 60
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n")
 _NUMBER: Final = re.compile(r"\d+")
 _NUMBERED: Final = re.compile(
-    r"^(?:chapter |section |part |appendix |article )?(\d{1,3}(?:\.\d{1,3})*)[.):]?\s+[^\W\d_]", re.I
+    r"^(?:chapter |section |part |appendix |article )?(\d{1,3}(?:\.\d{1,3})*)[.):]?\s+[^\W\d_]", re.IGNORECASE
 )
 _ENDS_SENTENCE: Final = re.compile(r"[.!?:;,。！？]$")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
-_SMALL_WORDS: Final = frozenset("a an and as at but by for from in into of on or the to vs with".split())
+_SMALL_TEXT: Final = "a an and as at but by for from in into of on or the to vs with"
+_SMALL_WORDS: Final = frozenset(_SMALL_TEXT.split())
 
 
 def parse(data: bytes) -> ParsedDocument:

@@ -216,20 +216,14 @@ WORDS = st.one_of(
     ),
 )
 TEXTS = st.lists(WORDS, max_size=40).map(" ".join)
+KINDS: list[ElementKind] = ["text", "text", "list_item", "table", "code", "title"]
 ELEMENTS = st.builds(
     Element,
-    kind=st.sampled_from(["text", "text", "list_item", "table", "code", "title"]).map(
-        lambda kind: _kind(kind)
-    ),
+    kind=st.sampled_from(KINDS),
     text=TEXTS,
     level=st.integers(1, 4),
     page=st.none(),
 )
-
-
-def _kind(name: str) -> ElementKind:
-    assert name in ("text", "list_item", "table", "code", "title")
-    return name
 
 
 @settings(max_examples=30, deadline=None)

@@ -62,10 +62,7 @@ class FakeDeafChild(ParserChild):
     command: ClassVar[tuple[str, ...]] = (
         sys.executable,
         "-c",
-        "import sys, time\n"
-        "from ingestion.parsers.frames import Frame, write_frame\n"
-        "write_frame(sys.stdout.buffer, Frame(kind='ready'))\n"
-        "time.sleep(60)",
+        FAKE_CHILD.format(body="pass").split("while")[0] + "time.sleep(60)",
     )
 
 
@@ -220,7 +217,7 @@ def test_a_child_opens_no_socket_when_it_parses_every_kind_of_text(parser: Parse
         (b"Some narrative text that has a verb in it.", "text/markdown"),
     ):
         assert parser.parse(data, media_type).elements
-    opened = [os.readlink(link) for link in Path(f"/proc/{parser.pid}/fd").iterdir()]
+    opened = [str(link.readlink()) for link in Path(f"/proc/{parser.pid}/fd").iterdir()]
     assert not [name for name in opened if name.startswith("socket:")]
 
 
@@ -237,10 +234,8 @@ def test_every_parser_loads_and_works_with_sockets_forbidden() -> None:
         assert markdown.parse(b"Some narrative text is here.").elements
         assert text.parse(b"Some narrative text is here.").elements
     """
-    blocked = "import sys\nsys.modules['torch'] = None\n" + textwrap.dedent(script)
-    done = subprocess.run(
-        [sys.executable, "-c", blocked], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`parse_report DIR`: parse each file as ingestion would, and say what became of it. Only its report is written."""
+"""`parse_report DIR`: parse each file as ingestion would, and say what became of it. It only reports."""
 
 import json
 import time
