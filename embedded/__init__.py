@@ -1,1 +1,1 @@
-"""The parts of `make up`: an OpenSearch node, Valkey and the supervised processes. Only `command` imports Django."""
+"""The parts of `make up`: an OpenSearch node, Valkey, the supervisor. Only `command` imports Django."""

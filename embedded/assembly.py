@@ -1,6 +1,6 @@
 """Puts the OpenSearch folder together from its artifacts, once for all checkouts of a user.
 
-It is built beside its place and renamed into it, so a folder in its place is always whole. Nodes never write there.
+It is built beside its place and renamed into it, so a folder in its place is whole. Nodes never write there.
 """
 
 import hashlib
@@ -98,7 +98,8 @@ def _install_plugin(home: Path, archive: Path, java_home: Path) -> None:
     )
     if done.returncode != 0:
         raise AssemblyFailed(
-            f"bin/opensearch-plugin could not install {archive.name}: {(done.stdout + done.stderr).strip()[-800:]}\n"
+            f"bin/opensearch-plugin could not install {archive.name}:\n"
+            f"{(done.stdout + done.stderr).strip()[-800:]}\n"
             "Run the command again; if it fails in the same way, try another Java by OPENSEARCH_JAVA_HOME."
         )
 

@@ -1,4 +1,4 @@
-"""A Django command that needs OpenSearch or Redis: it uses those that there are, else starts embedded ones for its own run."""
+"""Django commands that need OpenSearch or Redis: those there are, else embedded ones for their run."""
 
 import json
 import sys

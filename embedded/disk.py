@@ -14,9 +14,9 @@ def require_disk(folder: Path, needed_bytes: int, *, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise DiskShort(
-            f"{what} needs {needed_bytes / GIB:.1f} GiB of disk under {folder}, where {free / GIB:.1f} GiB are free. "
-            "Free some space, or name another place: RAGSITE_DATA_DIR for the data, XDG_CACHE_HOME (not as root) for "
-            "the downloads."
+            f"{what} needs {needed_bytes / GIB:.1f} GiB of disk under {folder}, where {free / GIB:.1f} GiB "
+            "are free. Free some space, or name another place: RAGSITE_DATA_DIR for the data, XDG_CACHE_HOME "
+            "(not as root) for the downloads."
         )
 
 

@@ -1,4 +1,4 @@
-"""`python -m embedded.doctor`: what this machine has, what it lacks for `make up` and `make test`, and what to do.
+"""`python -m embedded.doctor`: what this machine lacks for `make up` and `make test`, and what to do.
 
 Exit code 1 when something required is missing. Nothing is installed or changed.
 """

@@ -1,4 +1,7 @@
-"""The pinned artifacts of the embedded OpenSearch, fetched from Maven Central. A file whose hash is not the pinned one is never used."""
+"""The pinned artifacts of the embedded OpenSearch, fetched from Maven Central.
+
+A file whose hash is not the pinned one is never used.
+"""
 
 import hashlib
 import time
@@ -90,9 +93,9 @@ def fetch(artifact: Artifact, *, into: Path, progress: Progress, resolve: Resolv
         reason = f"its SHA-256 is {found}, pinned is {artifact.sha256}"
         progress(f"{artifact.name}: the file is incomplete or not the pinned one; deleted")
     raise DownloadFailed(
-        f"{artifact.group}:{artifact.name}:{artifact.version} (zip) can't be had from Maven Central: {reason}. "
-        "Check the network or proxy (HTTPS_PROXY) and run the command again, what is complete is kept; or put the "
-        f"file at {_local_path(artifact, into)} by hand; or use a server of your own by OPENSEARCH_URL."
+        f"{artifact.group}:{artifact.name}:{artifact.version} (zip) is not to be had from Maven: {reason}. "
+        "Check the network or proxy (HTTPS_PROXY) and run the command again, what is complete is kept; or "
+        f"put the file at {_local_path(artifact, into)} by hand; or use your own server by OPENSEARCH_URL."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a running `make up` costs: seconds, bytes, packages, memory. Shown to the reader and written as JSON."""
+"""What a running `make up` costs: seconds, bytes, packages, memory; shown, and written as JSON."""
 
 import importlib.metadata
 import os
@@ -28,8 +28,9 @@ class Figures:
         disk = ", ".join(f"{name} {size / _MIB:,.0f}" for name, size in self.disk_bytes.items())
         memory = ", ".join(f"{name} {size / _MIB:,.0f}" for name, size in self.memory_rss_bytes.items())
         return [
-            f"Ready in {self.seconds_to_ready:.1f} s; {self.downloaded_bytes / _MIB:,.0f} MiB of OpenSearch downloaded",
-            f"Disk: {sum(self.disk_bytes.values()) / _MIB:,.0f} MiB ({disk}); {self.packages} Python packages",
+            f"Downloaded: {self.downloaded_bytes / _MIB:,.0f} MiB of OpenSearch",
+            f"Disk: {sum(self.disk_bytes.values()) / _MIB:,.0f} MiB ({disk})",
+            f"Python packages: {self.packages}",
             f"Memory now: {sum(self.memory_rss_bytes.values()) / _MIB:,.0f} MiB ({memory})",
         ]
 

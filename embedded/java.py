@@ -25,9 +25,9 @@ USUAL_FOLDERS = (
 # Without them no index can be created ("Failed to build analyzers: [thai]"), and Lucene has no SIMD.
 _NEEDED_MODULES = ("jdk.localedata", "jdk.incubator.vector")
 _WAY_OUT = (
-    f"Install a JDK {MINIMUM} or newer (Debian 13 and Ubuntu 24.04: apt-get install openjdk-21-jdk-headless; Debian 12 has "
-    "none of its own: Temurin from https://adoptium.net/installation/ ; macOS: brew install openjdk), or name one "
-    "by OPENSEARCH_JAVA_HOME, or use a server of your own by OPENSEARCH_URL."
+    f"Install a JDK {MINIMUM} or newer (Debian 13, Ubuntu 24.04: apt-get install openjdk-21-jdk-headless; "
+    "Debian 12 has none of its own: Temurin from https://adoptium.net/installation/ ; macOS: brew install "
+    "openjdk), or name one by OPENSEARCH_JAVA_HOME, or use a server of your own by OPENSEARCH_URL."
 )
 
 
@@ -45,7 +45,7 @@ class Java:
 def find_java(
     environ: Mapping[str, str], *, folders: Iterable[str] = USUAL_FOLDERS, download_into: Path | None = None
 ) -> Java:
-    """The Java to use. `download_into`: where cjdk may put one when the machine has none; None never downloads.
+    """The Java to use. `download_into`: where cjdk may put one when there is none; None never downloads.
 
     Raises JavaMissing, which names what was found and what to install.
     """
@@ -136,7 +136,8 @@ def _download(folder: Path, found: str) -> Java:
         home = cjdk.java_home(vendor="temurin", version=str(MINIMUM), cache_dir=folder)
     except Exception as error:  # cjdk lets errors of four libraries through; all mean "not to be had"
         raise JavaMissing(
-            f"OpenSearch needs Java {MINIMUM} or newer. Found: {found}. Downloading one failed ({error}). {_WAY_OUT}"
+            f"OpenSearch needs Java {MINIMUM} or newer. Found: {found}. Downloading one failed ({error}). "
+            f"{_WAY_OUT}"
         ) from error
     java = inspect_java(Path(home))
     if java is None or not java.suitable:

@@ -1,4 +1,7 @@
-"""The java command line of a node: what `bin/opensearch` works out with four short JVMs (4 s), worked out once and kept."""
+"""The java command line of a node.
+
+`bin/opensearch` works it out with four short JVMs (4 s) at each start; here it is worked out once and kept.
+"""
 
 import hashlib
 import json
@@ -66,8 +69,9 @@ class Jvm:
         )
         if done.returncode != 0:
             raise StartFailed(
-                f"{self.java_home} refuses the options of OpenSearch (heap {self.heap}):\n{done.stderr.strip()[-800:]}\n"
-                "Set OPENSEARCH_HEAP to what the machine has (such as 512m), or name another Java by OPENSEARCH_JAVA_HOME."
+                f"{self.java_home} refuses OpenSearch's options (heap {self.heap}):\n"
+                f"{done.stderr.strip()[-800:]}\nSet OPENSEARCH_HEAP to what the machine has (such as 512m), "
+                "or name another Java by OPENSEARCH_JAVA_HOME."
             )
         return done.stdout.split()
 

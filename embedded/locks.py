@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def held(path: Path, *, wait_s: float | None = None) -> Iterator[None]:
-    """Holds the lock meanwhile. Raises TimeoutError when it stays with another for `wait_s`; None waits for ever."""
+    """Holds the lock. Raises TimeoutError when another keeps it for `wait_s`; None waits for ever."""
     deadline = None if wait_s is None else time.monotonic() + wait_s
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -1,11 +1,12 @@
 """One OpenSearch node on the loopback, without the security plugin.
 
     Node(*, home: Path, data_dir: Path, port: int = 0, heap: str = "1g", java_home: Path | None = None)
-        .url  .start()  .stop()  and as a context manager; .command() for a supervisor, then .wait_until_ready(process)
+        .url  .start()  .stop()  and as a context manager; or .command() for a supervisor, then
+        .wait_until_ready(process)
     assemble(cache: Path, *, java_home, progress) -> Assembled(home, downloaded_bytes)
 
-Several nodes may share one `home` (nothing is written there); each has a `data_dir` of its own, which must lie where an
-unprivileged user can enter when we are root (embedded.paths.scratch_folder for a temporary one).
+Several nodes may share one `home` (nothing is written there); each has a `data_dir` of its own, which, when we
+are root, must lie where an unprivileged user can enter (a temporary one: embedded.paths.scratch_folder).
 """
 
 import json
@@ -152,7 +153,7 @@ class Node:
         return self._folder / "node.json"
 
     def _last_lines(self) -> str:
-        return f" The last lines of {self.log}:\n{tail(self.log)}\nIts other logs are in {self._folder / 'logs'}."
+        return f" The last lines of {self.log}:\n{tail(self.log)}\nMore logs: {self._folder / 'logs'}."
 
     def _write_folder(self, user: str | None) -> None:
         make_enterable(self._folder)
@@ -183,15 +184,15 @@ class Node:
             )
             if entered.returncode != 0:
                 raise FolderUnusable(
-                    f"OpenSearch refuses to run as root, so it is started as {user}, who can't enter {folder}. "
-                    f"Open the folders on the way (chmod o+x), or choose another place by RAGSITE_DATA_DIR."
+                    f"OpenSearch refuses to run as root, so {user} runs it, who can't enter {folder}. "
+                    "Open the folders on the way (chmod o+x), or choose another place by RAGSITE_DATA_DIR."
                 )
 
 
 def cluster_status(url: str, *, timeout_s: float = 2.0) -> str:
     """green, yellow or red; "" when nothing answers."""
     try:
-        with urllib.request.urlopen(f"{url}/_cluster/health", timeout=timeout_s) as answer:
+        with urllib.request.urlopen(f"{url}/_cluster/health", timeout=timeout_s) as answer:  # noqa: S310
             health: dict[str, Any] = json.load(answer)
     except (OSError, ValueError, urllib.error.HTTPError):
         return ""

@@ -1,6 +1,6 @@
 """Where things lie: the cache folder is shared by all checkouts, the data folder belongs to one.
 
-As root both lie outside root's home and can be entered by anyone, since OpenSearch runs as an unprivileged user.
+As root both lie outside root's home, where anyone can enter, since OpenSearch runs as an unprivileged user.
 """
 
 import hashlib
@@ -107,7 +107,7 @@ def socket_path(folder: Path) -> Path:
     inside = folder / "valkey.sock"
     if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT_BYTES:
         return inside
-    short = Path("/tmp") / f"ragsite-{os.geteuid()}"  # $TMPDIR may itself be too long
+    short = Path("/tmp") / f"ragsite-{os.geteuid()}"  # noqa: S108 - $TMPDIR may be too long
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.geteuid() or short.is_symlink():
         raise PermissionError(f"{short} belongs to another user")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,10 +125,8 @@ def wait_then_kill(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
         process.wait(max(grace_s, 0.05))
     except subprocess.TimeoutExpired:
         process.kill()
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-        pass
     process.wait()
 
 
@@ -140,8 +139,8 @@ def end_leftover(pid_file: Path, *, folder: Path, grace_s: float) -> None:
     parent = left.parent()
     if parent is not None and parent.pid not in (1, os.getpid()):
         raise DataInUse(
-            f"{left.name()} (process {left.pid}, started by process {parent.pid}, {parent.name()}) already works on "
-            f"{folder}. Stop it first (make down), or choose another place by RAGSITE_DATA_DIR."
+            f"{left.name()} (process {left.pid}, started by process {parent.pid}, {parent.name()}) already "
+            f"works on {folder}. Stop it first (make down), or choose another place by RAGSITE_DATA_DIR."
         )
     left.terminate()
     try:
@@ -152,7 +151,7 @@ def end_leftover(pid_file: Path, *, folder: Path, grace_s: float) -> None:
 
 
 def unprivileged_user() -> str | None:
-    """Whom to run OpenSearch as: nobody else when we are not root, else `ragsite` where there is one, else nobody."""
+    """Whom OpenSearch runs as: None (ourselves) unless we are root, then `ragsite` or `nobody`."""
     if os.geteuid() != 0:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What `make up` runs besides the servers: its settings, read from the environment once, and the command of each process."""
+"""What `make up` runs besides the servers: its settings, read from the environment once, and each command."""
 
 import sys
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class UpSettings:
 
     @property
     def web_url(self) -> str:
-        host = "127.0.0.1" if self.web_host in ("0.0.0.0", "::") else self.web_host
+        host = "127.0.0.1" if self.web_host in ("0.0.0.0", "::") else self.web_host  # noqa: S104
         return f"http://{host}:{self.web_port}"
 
 
@@ -60,7 +60,7 @@ class Programs:
     env: Mapping[str, str]
 
     def manage(self, name: str, *arguments: str, to_console: bool = False) -> Command:
-        """A manage.py command, named by itself; `to_console` for one that prints what is for the reader alone."""
+        """A manage.py command; `to_console` for one that prints what is for the reader alone."""
         log = None if to_console else self.paths.logs / f"{name}.log"
         return self._python(name, str(self.checkout / "manage.py"), name, *arguments, log=log)
 

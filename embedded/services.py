@@ -1,4 +1,4 @@
-"""Which OpenSearch and Redis a command uses: those the environment names, those of a running `make up`, or its own.
+"""Which OpenSearch and Redis a command uses: those of the environment, of a running `make up`, or its own.
 
 The lock on the data folder is held by whoever runs servers on it, so that two never do.
 """
@@ -98,8 +98,8 @@ def hold_data(paths: Paths) -> Iterator[None]:
             stack.enter_context(held(paths.lock_file, wait_s=LOCK_WAIT_S))
         except TimeoutError as error:
             raise DataInUse(
-                f"Another command, or a `make up` that is just starting, works on {paths.data}. Wait for it, stop it "
-                "(make down), or use another place: RAGSITE_DATA_DIR=/some/folder."
+                f"Another command, or a `make up` that is just starting, works on {paths.data}. Wait for it, "
+                "stop it (make down), or use another place: RAGSITE_DATA_DIR=/some/folder."
             ) from error
         yield
 

@@ -65,13 +65,13 @@ class Steps:
 
 
 def in_background(work: Callable[[], Result]) -> Future[Result]:
-    """Runs the work in a thread that does not keep the program from ending. It must start no child that outlives it."""
+    """Runs the work in a thread that does not keep the program alive. Its children must not outlive it."""
     future: Future[Result] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - carried to whoever asks for the result
+        except BaseException as error:  # carried to whoever asks for the result
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,6 +1,6 @@
 """Keeps named child processes running: one that dies is started again, all end in order.
 
-One thread: call `tick()` a few times a second, from the main thread (a child ends with the thread that started it).
+One thread: call `tick()` some times a second, from the main thread (a child ends with its starter's thread).
 """
 
 import signal

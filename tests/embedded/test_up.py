@@ -1,4 +1,4 @@
-"""`make up` and `make down` as commands, as far as they go without a node; the whole is run by hand and by .ci/run."""
+"""`make up` and `make down` as commands, as far as they go without a node."""
 
 import os
 import socket
@@ -100,7 +100,7 @@ def test_what_is_for_the_reader_alone_goes_into_no_log(paths: Paths) -> None:
 def test_the_web_server_is_asked_at_an_address_that_answers(paths: Paths) -> None:
     settings = read_settings({"WEB_HOST": "0.0.0.0", "WEB_PORT": "9000"})
     assert settings.web_url == "http://127.0.0.1:9000"
-    assert ("--host", "0.0.0.0") == Programs(Path("/checkout"), paths, {}).web(settings).argv[4:6]
+    assert Programs(Path("/checkout"), paths, {}).web(settings).argv[4:6] == ("--host", "0.0.0.0")
 
 
 def test_settings_name_the_number_that_is_none() -> None:
