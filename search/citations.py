@@ -186,7 +186,7 @@ class _Checker:
     evidence: Mapping[int, _Evidence]
 
     def check(self, sentence: str) -> _Outcome:
-        """A group of markers answers for the words since the group before, the last one for the rest as well."""
+        """A group of markers answers for the words since the group before, the last one for the rest too."""
         parts: list[str] = []
         citations: list[Citation] = []
         removed = settled = 0

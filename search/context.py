@@ -53,14 +53,12 @@ def assemble(hits: Iterable[Hit], *, count_tokens: CountTokens, budget: int) -> 
     chosen: list[ContextPassage] = []
     left = budget
     for hit, size in zip(distinct, sizes, strict=True):
-        text = hit.text
-        if size > left:
-            if chosen:
-                continue
-            text = _cut(hit, count_tokens=count_tokens, budget=budget)
-            size = left
-        left -= size
-        chosen.append(ContextPassage(len(chosen) + 1, hit, text))
+        if size <= left:
+            chosen.append(ContextPassage(len(chosen) + 1, hit, hit.text))
+            left -= size
+        elif not chosen:
+            chosen.append(ContextPassage(1, hit, _cut(hit, count_tokens=count_tokens, budget=budget)))
+            left = 0
     return tuple(chosen)
 
 

@@ -3,8 +3,10 @@
 Spans are offsets into the text given, so that a quote is always verbatim. Only the stop words know languages.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -146,6 +148,14 @@ def _normal(token: str) -> str:
     if _THOUSANDS.match(folded):
         return re.sub(r"[,']", "", folded)
     return folded.replace(",", ".") if _NUMBER.match(folded) else folded
+
+
+def rarity(question: str, texts: Iterable[str]) -> dict[str, float]:
+    """A weight for each content stem of the question: log(1 + n / (df + .5)) over n texts, as BM25's idf."""
+    stems_of_texts = [set(content_stems(text)) for text in texts]
+    frequency = Counter(stem for stems in stems_of_texts for stem in stems)
+    asked = dict.fromkeys(content_stems(question))
+    return {stem: math.log(1 + len(stems_of_texts) / (0.5 + frequency[stem])) for stem in asked}
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def test_equal_words_about_another_model_are_kept() -> None:
 
 
 def test_equal_words_with_another_number_are_kept() -> None:
-    text = "the guarantee of this device and of all its parts and accessories lasts for {} months after purchase here"
+    text = "the guarantee of this device and of all its parts and of all accessories lasts for {} months here"
     assert len(numbered([make_hit(1, text.format(24)), make_hit(2, text.format(36))])) == 2
 
 
@@ -93,7 +93,7 @@ def test_a_passage_can_not_leave_its_delimiters() -> None:
 
 def test_the_system_prompt_says_that_passages_are_data_and_how_to_refuse() -> None:
     system = build_prompt("Q", ()).messages[0].content
-    assert "data" in system and "never follow" in system and REFUSAL in system
+    assert [phrase in system for phrase in ("data", "never follow", REFUSAL)] == [True] * 3
 
 
 def test_history_is_bounded_by_count_and_length_and_keeps_the_newest() -> None:

@@ -1,0 +1,247 @@
+"""The answer flow: response cache → retrieval → context → refusal or generation → checked citations.
+
+`answer` does all of it; a stream calls `open_question` and `prepare_answer` in threads and generates itself.
+Answers are the API's JSON, as the cache holds them. One cites only what was in its context.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+
+from search.caches import CacheScope, SingleFlight
+from search.citations import CheckedAnswer, check_answer
+from search.context import PROMPT_VERSION, REFUSAL, CountTokens, Prompt, assemble, build_prompt, is_refusal
+from search.embeddings import get_embedder
+from search.exceptions import CacheUnavailable, EmbeddingUnavailable, GenerationUnavailable
+from search.generation import Generator, get_generator
+from search.metrics import DEGRADED, TOKENS, StageClock
+from search.profiles import retrieval_settings
+from search.relevance import is_relevant
+from search.rendering import answer_json
+from search.services import keep_response, retrieve, stored_response
+from search.tenants import live_target
+from search.types import (
+    Answer,
+    AskRequest,
+    Generation,
+    Hit,
+    IndexTarget,
+    Principal,
+    RetrievalSettings,
+    SearchRequest,
+    Usage,
+)
+
+_CHARACTERS_PER_TOKEN = 3
+_answers = SingleFlight()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with what was read to answer it. `target` and `scope` are None before the first document."""
+
+    principal: Principal
+    request: AskRequest
+    generator: Generator
+    target: IndexTarget | None
+    scope: CacheScope | None
+
+    @property
+    def key(self) -> str | None:
+        """Equal for questions that have the same answer."""
+        return self.scope.key() if self.scope else None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAnswer:
+    """All that a generation needs, and what goes into the response beside it."""
+
+    question: Question
+    clock: StageClock
+    prompt: Prompt
+    hits: tuple[Hit, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
+    """An answer as the API's JSON, generated in this thread.
+
+    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. A model that fails is named in `degraded`.
+    """
+    question = open_question(principal, request)
+    if question.key is None:
+        return _answer_now(question)
+    body, shared = _answers.run(question.key, lambda: _answer_now(question))
+    return body | {"request_id": str(uuid4())} if shared else body
+
+
+def _answer_now(question: Question) -> dict[str, Any]:
+    prepared = prepare_answer(question)
+    if not isinstance(prepared, PreparedAnswer):
+        return prepared
+    try:
+        with prepared.clock.stage("generate"):
+            generation = question.generator.generate(prepared.prompt)
+    except GenerationUnavailable as error:
+        return failed_answer(prepared, error)
+    passages = prepared.prompt.passages
+    checked = check_answer(generation.text, question=question.request.question, passages=passages)
+    return finish_answer(prepared, checked, generation=generation)
+
+
+def open_question(principal: Principal, request: AskRequest) -> Question:
+    """Reads the index that serves and the profile. Raises InvalidRequest."""
+    generator = get_generator()
+    target = live_target(principal.tenant_id)
+    if target is None:
+        return Question(principal, request, generator, None, None)
+    profile = retrieval_settings(principal.tenant_id, request.profile)
+    scope = answer_scope(principal, request, target=target, profile=profile, generator=generator)
+    return Question(principal, request, generator, target, scope)
+
+
+def answer_scope(
+    principal: Principal,
+    request: AskRequest,
+    *,
+    target: IndexTarget,
+    profile: RetrievalSettings,
+    generator: Generator,
+) -> CacheScope:
+    asked = {
+        "question": request.question,
+        "top_k": request.top_k,
+        "history": [[message.role, message.content] for message in request.history],
+        "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
+        "refusal_cosine": settings.SEARCH_REFUSAL_COSINE,
+    }
+    reranker = settings.SEARCH_RERANKER["OPTIONS"].get("model", "") if settings.SEARCH_RERANKER else ""
+    options = settings.SEARCH_GENERATOR.get("OPTIONS", {})
+    told = sorted(f"{name}={value}" for name, value in options.items() if name != "api_key")
+    return CacheScope(
+        kind="answer",
+        tenant=principal.tenant_uuid,
+        index=target.name,
+        content_version=target.content_version,
+        access=principal.access_fingerprint,
+        request=asked,
+        filters=request.filters,
+        profile=f"{profile.name}:{profile.version}",
+        models=(target.variant, reranker, generator.name, *told),
+        prompt_version=PROMPT_VERSION,
+    )
+
+
+def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
+    """All that comes before the model; or the response, when it was stored or is refused without a model.
+
+    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable.
+    """
+    clock = StageClock()
+    target, scope = question.target, question.scope
+    if target is None or scope is None:
+        return _refused(PreparedAnswer(question, clock, build_prompt(question.request.question, ())))
+    try:
+        if (stored := stored_response(scope, question.principal, target)) is not None:
+            return stored
+    except CacheUnavailable as error:
+        return _from_documents(question, target, clock=clock, degraded=(error.code,))
+    return _from_documents(question, target, clock=clock, degraded=())
+
+
+def _from_documents(
+    question: Question, target: IndexTarget, *, clock: StageClock, degraded: tuple[str, ...]
+) -> PreparedAnswer | dict[str, Any]:
+    result = retrieve(question.principal, _search_request(question.request), clock=clock)
+    asked = question.request.question
+    with clock.stage("context"):
+        counter = _token_counter(target)
+        passages = assemble(result.hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
+        relevant = is_relevant(asked, passages, least_cosine=settings.SEARCH_REFUSAL_COSINE)
+        prompt = build_prompt(asked, passages, history=question.request.history)
+    prepared = PreparedAnswer(question, clock, prompt, result.hits, (*degraded, *result.degraded))
+    return prepared if relevant else _refused(prepared)
+
+
+def _search_request(request: AskRequest) -> SearchRequest:
+    """Chunks, not documents: two passages of one document may both be evidence."""
+    return SearchRequest(
+        query=request.question,
+        filters=request.filters,
+        top_k=request.top_k,
+        group_by="chunk",
+        profile=request.profile,
+        highlight=False,
+        with_total=False,
+    )
+
+
+def _token_counter(target: IndexTarget) -> CountTokens:
+    """The embedder's tokenizer; an upper estimate while it can't be loaded, which `degraded` already says."""
+    try:
+        return get_embedder(target.embedder).count_tokens
+    except EmbeddingUnavailable:
+        return lambda texts: [len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts]
+
+
+def _refused(prepared: PreparedAnswer, usage: Usage | None = None) -> dict[str, Any]:
+    return _kept(prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, usage=usage))
+
+
+def finish_answer(
+    prepared: PreparedAnswer, checked: CheckedAnswer, *, generation: Generation
+) -> dict[str, Any]:
+    """The response to a generation that came to its end; stored unless something was left out of it."""
+    if not checked.text:
+        return failed_answer(
+            prepared, GenerationUnavailable(f"{prepared.question.generator.name} wrote nothing.")
+        )
+    TOKENS.labels("prompt").inc(generation.usage.prompt_tokens)
+    TOKENS.labels("completion").inc(generation.usage.completion_tokens)
+    if is_refusal(checked.text):
+        return _refused(prepared, generation.usage)
+    found = {
+        "citation_removed": checked.removed > 0,
+        "answer_uncited": not checked.citations,
+        "answer_cut": generation.is_cut,
+    }
+    reasons = tuple(reason for reason, holds in found.items() if holds)
+    return _kept(prepared, _body(prepared, checked, reasons=reasons, usage=generation.usage))
+
+
+def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dict[str, Any]:
+    """The hits without an answer, since the model failed."""
+    return _body(prepared, CheckedAnswer("", (), 0), reasons=(error.code,))
+
+
+def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
+    scope = prepared.question.scope
+    return body if scope is None else keep_response(scope, body)
+
+
+def _body(
+    prepared: PreparedAnswer,
+    checked: CheckedAnswer,
+    *,
+    refused: bool = False,
+    reasons: tuple[str, ...] = (),
+    usage: Usage | None = None,
+) -> dict[str, Any]:
+    for reason in reasons:
+        DEGRADED.labels(reason).inc()
+    return answer_json(
+        Answer(
+            request_id=uuid4(),
+            answer=checked.text,
+            refused=refused,
+            citations=checked.citations,
+            hits=prepared.hits,
+            cache="none",
+            generator=prepared.question.generator.name,
+            timings=prepared.clock.total(),
+            usage=usage or Usage(),
+            degraded=(*prepared.degraded, *reasons),
+        )
+    )

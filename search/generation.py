@@ -1,0 +1,192 @@
+"""Generators: the Protocol, the one by the openai client, the one without a model, and the process's own.
+
+Only generation has an async form, for streams. Whatever goes wrong with a model is GenerationUnavailable.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from search.backends import PerProcess, build_backend
+from search.context import REFUSAL, Prompt
+from search.exceptions import GenerationUnavailable
+from search.extraction import extract
+from search.types import Generation, Piece, Usage
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+EXTRACTIVE = "extractive"
+
+
+class Generator(Protocol):
+    """What writes an answer from a prompt. Safe in several threads; its stream belongs to one event loop."""
+
+    @property
+    def name(self) -> str:
+        """The model, or `extractive`: what the response calls `generator`."""
+        ...
+
+    def generate(self, prompt: Prompt) -> Generation:
+        """The whole answer. Raises GenerationUnavailable."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """The answer piece by piece. Raises GenerationUnavailable, in the middle as well."""
+        ...
+
+
+class ExtractiveGenerator:
+    """Answers without a model: sentences of the passages, each with its marker, or the refusal."""
+
+    name = EXTRACTIVE
+
+    def generate(self, prompt: Prompt) -> Generation:
+        return Generation("".join(self._pieces(prompt)))
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        for text in await asyncio.to_thread(lambda: list(self._pieces(prompt))):
+            yield Piece(text)
+
+    def _pieces(self, prompt: Prompt) -> Iterator[str]:
+        sentences = extract(prompt.question, prompt.passages)
+        if not sentences:
+            yield REFUSAL
+        for position, sentence in enumerate(sentences):
+            # Brackets of the text's own (footnotes, indexes) must not pass for markers
+            text = " ".join(sentence.text.split()).replace("[", "(").replace("]", ")")
+            yield f"{' ' if position else ''}{text} [{sentence.number}]"
+
+
+@dataclass(kw_only=True)
+class OpenAIGenerator:
+    """Any server that speaks chat.completions. `timeout` in seconds is the deadline of a whole answer."""
+
+    model: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    timeout: float | None = None
+    max_tokens: int = 800
+    temperature: float = 0.0
+    max_retries: int = 1
+
+    def __post_init__(self) -> None:
+        self.name = self.model
+        self._deadline = self.timeout or settings.SEARCH_GENERATION_TIMEOUT_SECONDS
+        self._async: tuple[asyncio.AbstractEventLoop, AsyncOpenAI] | None = None
+
+    def generate(self, prompt: Prompt) -> Generation:
+        from openai import OpenAI
+
+        with _model_errors(self.model), OpenAI(**self._client_options()) as client:
+            answer = client.chat.completions.create(**self._request(prompt))
+            return _generation(answer, self.model)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        deadline = asyncio.get_running_loop().time() + self._deadline
+        request = self._request(prompt) | {"stream": True, "stream_options": {"include_usage": True}}
+        ended = False
+        with _model_errors(self.model):
+            async with asyncio.timeout_at(deadline):
+                chunks = await self._async_client().chat.completions.create(**request)
+            async with chunks:
+                while (chunk := await _next(chunks, deadline)) is not None:
+                    reason = chunk.choices[0].finish_reason if chunk.choices else None
+                    ended = ended or _ended(reason, self.model)
+                    yield _piece(chunk, is_cut=reason == "length")
+        if not ended:
+            raise GenerationUnavailable(f"{self.model} broke off its answer.")
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+        }
+
+    def _client_options(self) -> dict[str, Any]:
+        return {
+            "base_url": self.base_url or None,
+            "api_key": self.api_key or "none",  # local servers ask for none, the client insists on one
+            "timeout": self._deadline,
+            "max_retries": self.max_retries,
+        }
+
+    def _async_client(self) -> "AsyncOpenAI":
+        """One client, with its connections, for the event loop of the process."""
+        from openai import AsyncOpenAI
+
+        loop = asyncio.get_running_loop()
+        if self._async is None or self._async[0] is not loop:
+            self._async = (loop, AsyncOpenAI(**self._client_options()))
+        return self._async[1]
+
+
+async def _next(chunks: Any, deadline: float) -> Any:
+    """The next chunk, or None at the end. The deadline never spans a yield, where it would hit the caller."""
+    async with asyncio.timeout_at(deadline):
+        return await anext(aiter(chunks), None)
+
+
+def _piece(chunk: Any, *, is_cut: bool) -> Piece:
+    text = (chunk.choices[0].delta.content or "") if chunk.choices else ""
+    return Piece(text, _usage(chunk), is_cut)
+
+
+def _generation(answer: Any, model: str) -> Generation:
+    if not answer.choices:
+        raise GenerationUnavailable(f"{model} gave no answer.")
+    choice = answer.choices[0]
+    _ended(choice.finish_reason, model)
+    return Generation(
+        choice.message.content or "", _usage(answer) or Usage(), choice.finish_reason == "length"
+    )
+
+
+def _ended(reason: str | None, model: str) -> bool:
+    if reason == "content_filter":
+        raise GenerationUnavailable(f"{model} withheld its answer.")
+    return reason is not None
+
+
+def _usage(answer: Any) -> Usage | None:
+    if answer.usage is None:
+        return None
+    return Usage(answer.usage.prompt_tokens or 0, answer.usage.completion_tokens or 0)
+
+
+@contextmanager
+def _model_errors(model: str) -> Iterator[None]:
+    """Errors of the client, its transport and what it could not read become GenerationUnavailable."""
+    from openai import OpenAIError
+
+    try:
+        yield
+    except TimeoutError as error:
+        raise GenerationUnavailable(f"{model} did not answer in time.") from error
+    except (OpenAIError, ValueError) as error:
+        raise GenerationUnavailable(f"{model} failed: {type(error).__name__}.") from error
+
+
+def get_generator() -> Generator:
+    """This process's generator from `settings.SEARCH_GENERATOR`."""
+    return _generators.get("default")
+
+
+def _build(alias: str) -> Generator:
+    return cast("Generator", build_backend(settings.SEARCH_GENERATOR))
+
+
+def _forget_on_change(*, setting: str, **_: object) -> None:
+    if setting == "SEARCH_GENERATOR":
+        _generators.clear()
+
+
+_generators: PerProcess[Generator] = PerProcess(_build)
+setting_changed.connect(_forget_on_change)

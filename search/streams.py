@@ -1,0 +1,255 @@
+"""POST /api/v1/ask: an answer as one JSON or as server-sent events, from an async view in the ASGI process.
+
+The query flow runs in a small pool of threads, so a stream that generates holds no thread and no database
+connection. What is over the pool's size is refused at once; a client that leaves cancels its generation.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import orjson
+import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, UnsupportedMediaType
+
+from search.answers import (
+    PreparedAnswer,
+    Question,
+    failed_answer,
+    finish_answer,
+    open_question,
+    prepare_answer,
+)
+from search.authentication import authenticate_key, require_scope
+from search.citations import CitationStream, Shown
+from search.errors import error_response
+from search.exceptions import GenerationUnavailable, Overloaded, SearchError
+from search.flights import Event, Flights, Follower
+from search.metrics import QUERIES
+from search.rendering import citation_json, hit_json
+from search.serializers import AskSerializer
+from search.types import AskRequest, Generation, Piece, Principal, Usage
+
+_LOGGED = ("request_id", "cache", "generator", "timings", "usage", "degraded")
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+PING_SECONDS = 1.0
+PING = b": ping\n\n"
+_INTERNAL_ERROR = {"code": "internal_error", "detail": "The answer broke off because of an error of ours."}
+_flights = Flights()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks what, and whether the answer is to be streamed."""
+
+    principal: Principal
+    request: AskRequest
+    stream: bool
+
+
+@csrf_exempt
+async def ask(request: HttpRequest) -> HttpResponseBase:
+    """The API's endpoint: a Bearer key with the scope `ask`."""
+    return await respond(lambda: _read_request(request))
+
+
+async def respond(read: Callable[[], Asked]) -> HttpResponseBase:
+    """The response to what `read` finds, which runs in a thread. For other doors than the API's too.
+
+    Whatever fails before the model is asked gives its own status; a stream begins only then.
+    """
+    try:
+        with ExitStack() as stack:
+            place = _Place()
+            stack.callback(place.give_back)
+            asked, question = await _in_thread(lambda: _open(read))
+            place.follower = follower = _flights.join(question.key, lambda: _produce(question))
+            await follower.begin()
+            if not asked.stream:
+                return _json_response(await _done(follower))
+            stack.pop_all()  # the stream gives the place back
+            return _stream_response(_messages(place, follower))
+    except (SearchError, APIException, RequestDataTooBig) as error:
+        QUERIES.labels("ask", "shed" if isinstance(error, Overloaded) else "error").inc()
+        return error_response(error) or HttpResponse(status=500)
+
+
+class _Place:
+    """One of the pool's places, with the flight that it follows. Raises Overloaded when none is free."""
+
+    def __init__(self) -> None:
+        self.follower: Follower | None = None
+        self._loop = asyncio.get_running_loop()
+        self._pool: threading.Semaphore | None = None
+        pool = _pool(settings.SEARCH_STREAM_POOL_SIZE)
+        if not pool.acquire(blocking=False):
+            raise Overloaded(f"All {settings.SEARCH_STREAM_POOL_SIZE} places for answers are taken.")
+        self._pool = pool
+
+    def give_back(self) -> None:
+        """May be called twice."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.release()
+        if self.follower is not None:
+            self.follower.leave()
+
+    def __del__(self) -> None:
+        """For a response that was dropped before its stream began."""
+        if self._pool is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.give_back)
+
+
+@lru_cache(maxsize=1)
+def _pool(size: int) -> threading.Semaphore:
+    return threading.BoundedSemaphore(size)
+
+
+@lru_cache(maxsize=1)
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="ask")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    threads = _threads(settings.SEARCH_STREAM_THREADS)
+    return await asyncio.get_running_loop().run_in_executor(threads, _with_connections, work)
+
+
+def _with_connections(work: Callable[[], T]) -> T:
+    """Connections belong to the threads, as many as there are threads, and never to a stream."""
+    close_old_connections()
+    try:
+        return work()
+    finally:
+        close_old_connections()
+
+
+def _read_request(request: HttpRequest) -> Asked:
+    if request.method != "POST":
+        raise MethodNotAllowed(str(request.method))
+    principal = authenticate_key(request.headers.get("Authorization", ""))
+    require_scope(principal, "ask")
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType(request.content_type or "")
+    try:
+        data = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise ParseError(f"The body is not JSON: {error}") from error
+    serializer = AskSerializer(data=data)
+    serializer.is_valid(raise_exception=True)
+    return Asked(principal, serializer.request(), serializer.validated_data["stream"])
+
+
+def _open(read: Callable[[], Asked]) -> tuple[Asked, Question]:
+    asked = read()
+    return asked, open_question(asked.principal, asked.request)
+
+
+async def _produce(question: Question) -> AsyncGenerator[Event, None]:
+    """The events of an answer, `done` last. Followers of equal questions hear the same."""
+    prepared = await _in_thread(lambda: prepare_answer(question))
+    if not isinstance(prepared, PreparedAnswer):
+        for event in _finished(prepared):
+            yield event
+        return
+    yield Event("status", {"stage": "generating", "generator": question.generator.name})
+    yield Event("hits", {"hits": [hit_json(hit) for hit in prepared.hits]})
+    stream = CitationStream(question.request.question, prepared.prompt.passages)
+    total = Piece()
+    try:
+        with prepared.clock.stage("generate"):
+            async with aclosing(question.generator.stream(prepared.prompt)) as pieces:
+                async for piece in pieces:
+                    total = _added(total, piece)
+                    for event in _shown(stream.feed(piece.text)):
+                        yield event
+    except GenerationUnavailable as error:
+        yield Event("done", failed_answer(prepared, error))
+        return
+    for event in _shown(stream.flush()):
+        yield event
+    generation = Generation(total.text, total.usage or Usage(), total.is_cut)
+    yield Event(
+        "done", await _in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
+    )
+
+
+def _finished(body: dict[str, Any]) -> Iterator[Event]:
+    """The events of an answer that was stored, or refused without a generation."""
+    yield Event(
+        "status", {"stage": "refused" if body["refused"] else "stored", "generator": body["generator"]}
+    )
+    yield Event("hits", {"hits": body["hits"]})
+    yield Event("token", {"text": body["answer"]})
+    for citation in body["citations"]:
+        yield Event("citation", citation)
+    yield Event("done", body)
+
+
+def _added(total: Piece, piece: Piece) -> Piece:
+    return Piece(total.text + piece.text, piece.usage or total.usage, total.is_cut or piece.is_cut)
+
+
+def _shown(shown: Shown) -> Iterator[Event]:
+    if shown.text:
+        yield Event("token", {"text": shown.text})
+    for citation in shown.citations:
+        yield Event("citation", citation_json(citation))
+
+
+async def _done(follower: Follower) -> dict[str, Any]:
+    """The last event's body, for those who want no stream."""
+    async for event in follower.events():
+        if event is not None and event.name == "done":
+            return _own(event).data
+    raise GenerationUnavailable("The answer broke off.")
+
+
+async def _messages(place: _Place, follower: Follower) -> AsyncIterator[bytes]:
+    """Server-sent events, and a comment for each second without one, so that a lost client is noticed."""
+    try:
+        async for event in follower.events(silence_seconds=PING_SECONDS):
+            yield PING if event is None else _message(_own(event))
+    except SearchError as error:
+        yield _message(Event("error", {"code": error.code, "detail": error.detail}))
+    except Exception:  # the boundary of a response whose status is already sent
+        logger.exception("ask_broke_off")
+        yield _message(Event("error", _INTERNAL_ERROR))
+    finally:
+        place.give_back()
+
+
+def _own(event: Event) -> Event:
+    """`done` with a request id of this request's own, and counted."""
+    if event.name != "done":
+        return event
+    body = event.data | {"request_id": str(uuid4())}
+    outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
+    QUERIES.labels("ask", outcome).inc()
+    logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})
+    return Event("done", body)
+
+
+def _message(event: Event) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (event.name.encode(), orjson.dumps(event.data, default=str))
+
+
+def _stream_response(messages: AsyncIterator[bytes]) -> StreamingHttpResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingHttpResponse(messages, content_type="text/event-stream", headers=headers)
+
+
+def _json_response(body: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body, default=str), content_type="application/json")
