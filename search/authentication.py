@@ -10,7 +10,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from search.models import ApiKey, Tenant
+from search.models import ApiKey, Membership, Tenant
 from search.types import Principal
 
 SCOPES = ("search", "ask", "documents", "sources")
@@ -65,6 +65,12 @@ def authenticate_key(header: str) -> Principal:
 def anonymous_reader(tenant: Tenant) -> Principal:
     """Who reads the page of a public tenant: no groups, may search and ask."""
     return Principal(tenant.pk, tenant.uuid, (), frozenset({"search", "ask"}))
+
+
+def member(membership: Membership) -> Principal:
+    """A person who is logged in, in a tenant: the membership's groups, may search and ask."""
+    tenant = membership.tenant
+    return Principal(tenant.pk, tenant.uuid, tuple(membership.groups), frozenset({"search", "ask"}))
 
 
 def require_scope(principal: Principal, scope: str) -> None:

@@ -1,0 +1,301 @@
+"""Pure: a search's or an answer's JSON → what the templates show.
+
+Whatever comes from documents is plain text here and escaped by the templates; `_marked` alone gives HTML.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import nh3
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from search.exceptions import InvalidRequest, SearchError
+from search.page_query import MAX_PAGE, PAGE_SIZE, PageQuery, facet_fields
+from search.reading import DocumentPart, Passage
+from search.types import FieldSchema, Mode
+
+MAX_FACET_VALUES = 30
+_MAX_CHIPS = 6
+_SNIPPET_CHARACTERS = 320
+_WEB_URL = re.compile(r"https?://", re.IGNORECASE)
+_MARKER = re.compile(r"\[(\d{1,3})\]")
+
+MODES = (
+    (Mode.HYBRID, "Best match", "Words and meaning together"),
+    (Mode.LEXICAL, "Words", "Only passages that hold your words"),
+    (Mode.VECTOR, "Meaning", "Passages close in meaning, whatever their words"),
+)
+_MEDIA_TYPES = {
+    "text/html": "Web page",
+    "text/markdown": "Markdown",
+    "text/plain": "Text",
+    "application/pdf": "PDF",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
+}
+NOTICES = {
+    "embedding_unavailable": "Search by meaning is taking a break, so these results match your words only.",
+    "rerank_unavailable": "The finer ordering of results was not ready in time; they are in their first order.",
+    "partial_results": "Part of the index did not answer, so some results may be missing.",
+    "counts_unavailable": "The counts beside the filters are being brought up to date.",
+    "cache_unavailable": "The cache is not reachable; answers may take a little longer.",
+    "generation_unavailable": "The language model is not reachable, so here is what was found instead of an answer.",
+    "rerank_not_configured": "No finer ordering is set up; results are in their first order.",
+    "citation_removed": "A reference that its source did not support was taken out of the answer.",
+    "answer_uncited": "The answer names no source, so treat it with care.",
+    "answer_cut": "The answer was cut at its longest allowed length.",
+}
+_SCORES = {"lexical": "Words (BM25)", "vector": "Meaning (cosine)", "fused": "Combined", "rerank": "Reranked"}
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValueView:
+    value: str
+    label: str
+    count: int
+    is_selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetView:
+    name: str
+    label: str
+    values: tuple[FacetValueView, ...]
+
+    @property
+    def first(self) -> tuple[FacetValueView, ...]:
+        """Shown at once: the ticked ones and the most frequent."""
+        return tuple(value for at, value in enumerate(self.values) if at < 6 or value.is_selected)
+
+    @property
+    def more(self) -> tuple[FacetValueView, ...]:
+        return tuple(value for value in self.values if value not in self.first)
+
+
+def facet_views(facets: Mapping[str, Any], query: PageQuery, schema: FieldSchema) -> list[FacetView]:
+    """Facets that divide the results: between 2 and MAX_FACET_VALUES values, or one that is ticked."""
+    views = [_facet_view(name, facets[name], query.selected.get(name, ())) for name in facet_fields(schema) if name in facets]
+    return [view for view in views if view.name in query.selected or _divides(view)]
+
+
+def _divides(view: FacetView) -> bool:
+    return 2 <= len(view.values) <= MAX_FACET_VALUES and max(value.count for value in view.values) > 1
+
+
+def _facet_view(name: str, counted: Sequence[Mapping[str, Any]], selected: Sequence[str]) -> FacetView:
+    values = [_facet_value(name, entry["value"], int(entry["count"]), selected) for entry in counted]
+    known = {value.value for value in values}
+    values += [_facet_value(name, value, 0, selected) for value in selected if value not in known]
+    return FacetView(name, field_label(name), tuple(values[: MAX_FACET_VALUES + len(selected) + 1]))
+
+
+def _facet_value(name: str, value: Any, count: int, selected: Sequence[str]) -> FacetValueView:
+    text = value_text(value)
+    return FacetValueView(text, _value_label(name, text), count, text in selected)
+
+
+def field_label(name: str) -> str:
+    return {"media_type": "File type"}.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
+
+
+def value_text(value: Any) -> str:
+    """A value as an address and a chip say it: 2025 rather than 2025.0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _value_label(name: str, text: str) -> str:
+    if name == "media_type":
+        return _MEDIA_TYPES.get(text, text)
+    return {"true": "Yes", "false": "No"}.get(text, text)
+
+
+@dataclass(frozen=True, slots=True)
+class HitView:
+    """A result as it is shown. `href` is where its title leads; `original` the document's own address, if it has one."""
+
+    public_id: str
+    title: str
+    href: str
+    original: str
+    headings: tuple[str, ...]
+    page: int | None
+    snippets: tuple[SafeString, ...]
+    chips: tuple[tuple[str, str], ...]
+    scores: tuple[tuple[str, str], ...]
+
+
+def hit_view(hit: Mapping[str, Any], *, document_url: str) -> HitView:
+    document, chunk = hit["document"], hit["chunk"]
+    return HitView(
+        public_id=document["id"],
+        title=document["title"] or document["id"],
+        href=passage_url(document_url, document["id"], chunk["ordinal"]),
+        original=web_url(document["url"]),
+        headings=tuple(heading for heading in chunk["headings"] if heading != document["title"]),
+        page=chunk["page"],
+        snippets=_snippets(hit),
+        chips=chips(document["metadata"]),
+        scores=tuple((_SCORES[name], f"{score:.3f}") for name, score in hit["scores"].items() if score is not None),
+    )
+
+
+def _snippets(hit: Mapping[str, Any]) -> tuple[SafeString, ...]:
+    if hit["highlights"]:
+        return tuple(_marked(fragment) for fragment in hit["highlights"])
+    text = hit["chunk"]["text"]
+    short = text if len(text) <= _SNIPPET_CHARACTERS else text[:_SNIPPET_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    return (SafeString(escape(short)),)
+
+
+def _marked(fragment: str) -> SafeString:
+    """The engine's escaped fragment; whatever it holds, no tag but <mark> and no attribute comes through."""
+    return mark_safe(nh3.clean(fragment, tags={"mark"}, attributes={}))  # noqa: S308
+
+
+def passage_url(document_url: str, public_id: str, ordinal: int) -> str:
+    """Where a passage stands in its document. Ids may hold anything, so they go into the query string."""
+    return f"{document_url}?{urlencode({'id': public_id, 'at': ordinal})}#passage-{ordinal}"
+
+
+def web_url(url: str) -> str:
+    """An address that may be linked: no javascript:, no data:."""
+    return url if _WEB_URL.match(url) else ""
+
+
+def chips(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(field, value) pairs to show; a field that repeats the title says nothing."""
+    shown = [(name, value) for name, value in metadata.items() if name != "title" and value not in (None, [], "")]
+    return tuple((field_label(name), _chip_text(value)) for name, value in shown[:_MAX_CHIPS])
+
+
+def _chip_text(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    text = ", ".join({"true": "Yes", "false": "No"}.get(part := value_text(item), part) for item in values[:4])
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A citation in the list under an answer."""
+
+    number: str
+    title: str
+    href: str
+    original: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    text: SafeString
+    refused: bool
+    is_extract: bool
+    sources: tuple[SourceView, ...]
+    notices: tuple[str, ...]
+
+
+def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
+    sources = source_views(body["citations"], document_url=document_url)
+    return AnswerView(
+        text=_cited(body["answer"], {source.number for source in sources}),
+        refused=body["refused"],
+        is_extract=body["generator"] == "extractive",
+        sources=sources,
+        notices=notices(body["degraded"]),
+    )
+
+
+def source_views(citations: Sequence[Mapping[str, Any]], *, document_url: str) -> tuple[SourceView, ...]:
+    """One line a marker, in the markers' order."""
+    by_number = {citation["marker"].strip("[]"): citation for citation in reversed(citations)}
+    return tuple(
+        SourceView(
+            number=number,
+            title=citation["document"]["title"] or citation["document"]["id"],
+            href=passage_url(document_url, citation["document"]["id"], citation["chunk"]["ordinal"]),
+            original=web_url(citation["url"] or ""),
+            quote=citation["quote"],
+        )
+        for number, citation in sorted(by_number.items(), key=lambda item: int(item[0]))
+    )
+
+
+def _cited(text: str, numbers: set[str]) -> SafeString:
+    """The answer with its markers linked to the sources; everything else is escaped."""
+
+    def link(match: "re.Match[str]") -> str:
+        number = match[1]
+        if number not in numbers:
+            return match[0]
+        return format_html('<a class="cite" href="#source-{0}" aria-label="Source {0}">{0}</a>', number)
+
+    return SafeString(_MARKER.sub(link, escape(text)))
+
+
+def notices(degraded: Sequence[str]) -> tuple[str, ...]:
+    return tuple(NOTICES.get(reason, f"Something had to be left out ({reason}).") for reason in degraded)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    previous: str = ""
+    next: str = ""
+
+
+def paging(query: PageQuery, *, hits: int, total: Mapping[str, Any]) -> Paging:
+    """Links to the pages beside this one. A full page of a bounded total may have one behind it."""
+    may_go_on = hits == PAGE_SIZE and (total["relation"] == "gte" or total["value"] > query.page * PAGE_SIZE)
+    return Paging(
+        previous=replace(query, page=query.page - 1).url() if query.page > 1 else "",
+        next=replace(query, page=query.page + 1).url() if may_go_on and query.page < MAX_PAGE else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there are no results, for a reader."""
+
+    title: str
+    text: str
+    may_pass: bool
+
+
+def problem(error: SearchError) -> Problem:
+    if isinstance(error, InvalidRequest):
+        return Problem("This search can't be run", error.detail, may_pass=False)
+    text = "The search engine is not answering right now. Your documents are safe; please try again in a moment."
+    return Problem("Search is taking a short break", text, may_pass=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    title: str
+    public_id: str
+    original: str
+    chips: tuple[tuple[str, str], ...]
+    passages: tuple[Passage, ...]
+    count: int
+    previous: str
+    next: str
+
+
+def document_view(part: DocumentPart, *, document_url: str) -> DocumentView:
+    document = part.document
+    last = part.first + len(part.passages)
+    return DocumentView(
+        title=document.title or document.public_id,
+        public_id=document.public_id,
+        original=web_url(document.url),
+        chips=chips(document.metadata),
+        passages=part.passages,
+        count=part.count,
+        previous=passage_url(document_url, document.public_id, part.first - 1) if part.first else "",
+        next=passage_url(document_url, document.public_id, last) if last < part.count else "",
+    )

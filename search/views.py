@@ -1,0 +1,172 @@
+"""The search page, rendered on the server: it works with JavaScript off. Who reads it is decided in `_reader` alone."""
+
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST, require_safe
+
+from search import answers, page, reading, services, streams
+from search.authentication import anonymous_reader, member
+from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
+from search.metrics import QUERIES
+from search.models import Membership, Tenant
+from search.page_query import PAGE_SIZE, PageQuery
+from search.tenants import live_target
+from search.streams import Asked
+from search.types import FieldSchema, Principal
+
+never_shared = cache_control(private=True, no_cache=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks at which tenant's page."""
+
+    tenant: Tenant
+    principal: Principal
+
+
+def _reader(request: HttpRequest, tenant: Tenant) -> Reader:
+    """A member with the groups of the membership, anyone without groups on a public tenant, else 404."""
+    if request.user.is_authenticated:
+        membership = Membership.objects.filter(user_id=request.user.pk, tenant=tenant).first()
+        if membership is not None:
+            return Reader(tenant, member(membership))
+    if not tenant.is_public:
+        raise Http404
+    return Reader(tenant, anonymous_reader(tenant))
+
+
+def _readable_tenants(request: HttpRequest) -> "QuerySet[Tenant]":
+    return Tenant.objects.filter(Q(is_public=True) | Q(memberships__user_id=request.user.pk)).distinct()
+
+
+@require_safe
+@never_shared
+def home(request: HttpRequest) -> HttpResponse:
+    """The only tenant that the reader may search; else a choice of them."""
+    tenants = list(_readable_tenants(request)[:100])
+    if len(tenants) == 1:
+        return _search_page(request, _reader(request, tenants[0]))
+    return render(request, "search/tenants.html", {"tenants": tenants})
+
+
+@require_safe
+@never_shared
+def tenant_page(request: HttpRequest, slug: str) -> HttpResponse:
+    return _search_page(request, _reader(request, get_object_or_404(Tenant, slug=slug)))
+
+
+def _search_page(request: HttpRequest, reader: Reader) -> HttpResponse:
+    context: dict[str, Any] = {
+        "tenant": reader.tenant,
+        "query": PageQuery(),
+        "modes": page.MODES,
+        "notice_texts": page.NOTICES,
+        "ask_url": reverse("page-ask", args=[reader.tenant.slug]),
+        "document_url": reverse("page-document", args=[reader.tenant.slug]),
+    }
+    status, headers = HTTPStatus.OK, {}
+    try:
+        query = PageQuery.from_params(request.GET, max_characters=settings.SEARCH_MAX_QUERY_CHARACTERS)
+        context["query"] = query
+        context |= _found(reader, query, is_partial=_is_partial(request)) if query.text else {}
+    except SearchError as error:
+        status, headers = HTTPStatus(error.status), _retry_after(error)
+        context["problem"] = page.problem(error)
+    if context["query"].text:
+        QUERIES.labels("page", "ok" if status == HTTPStatus.OK else "failed").inc()
+    return render(request, "search/page.html", context, status=status.value, headers=headers)
+
+
+def _is_partial(request: HttpRequest) -> bool:
+    """A request of htmx, whose answer the script streams; a page restored from history is rendered whole."""
+    return bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+
+
+def _retry_after(error: SearchError) -> dict[str, str]:
+    return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Unavailable) else {}
+
+
+def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, Any]:
+    target = live_target(reader.tenant.pk)
+    schema = target.schema if target else {}
+    body = services.search(reader.principal, query.search_request(schema))
+    document_url = reverse("page-document", args=[reader.tenant.slug])
+    found = {
+        "result": body,
+        "first_hit": (query.page - 1) * PAGE_SIZE + 1,
+        "first_page": replace(query, page=1).url(),
+        "without_filters": replace(query, page=1, selected={}).url(),
+        "hits": [page.hit_view(hit, document_url=document_url) for hit in body["hits"]],
+        "facets": page.facet_views(_facets(reader, query, schema, body), query, schema),
+        "notices": page.notices(body["degraded"]),
+        "paging": page.paging(query, hits=len(body["hits"]), total=body["total"]),
+    }
+    if query.asks and not is_partial:
+        answer = answers.answer(reader.principal, query.ask_request(schema))
+        found["answer"] = page.answer_view(answer, document_url=document_url)
+    return found
+
+
+def _facets(reader: Reader, query: PageQuery, schema: FieldSchema, body: dict[str, Any]) -> dict[str, Any]:
+    """The counts of the search; a ticked field's come from a search without its own filter."""
+    ticked = {
+        name: services.search(reader.principal, query.facet_request(name, schema))["facets"].get(name, [])
+        for name in query.selected
+    }
+    return body["facets"] | ticked
+
+
+@require_POST
+async def page_ask(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The page's answer as a stream: the API's events, for this page's reader."""
+    return await streams.respond(lambda: _asked(request, slug))
+
+
+def _asked(request: HttpRequest, slug: str) -> Asked:
+    """Raises InvalidRequest, NotFound."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        raise NotFound("There is no such page.")
+    try:
+        reader = _reader(request, tenant)
+    except Http404 as error:
+        raise NotFound("There is no such page.") from error
+    query = PageQuery.from_params(request.POST, max_characters=settings.SEARCH_MAX_QUERY_CHARACTERS)
+    if not query.text:
+        raise InvalidRequest("Ask something.", fields={"q": ["Ask something."]})
+    target = live_target(tenant.pk)
+    return Asked(reader.principal, query.ask_request(target.schema if target else {}), stream=True)
+
+
+@require_safe
+@never_shared
+def document_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """A document's passages, where a result or a citation leads."""
+    reader = _reader(request, get_object_or_404(Tenant, slug=slug))
+    context: dict[str, Any] = {"tenant": reader.tenant}
+    try:
+        part = reading.read_document(reader.principal, request.GET.get("id", ""), at=_ordinal(request))
+    except (NotFound, InvalidRequest) as error:
+        raise Http404(str(error)) from error
+    except SearchError as error:
+        context["problem"] = page.problem(error)
+        return render(request, "search/document.html", context, status=error.status, headers=_retry_after(error))
+    document_url = reverse("page-document", args=[reader.tenant.slug])
+    context |= {"document": page.document_view(part, document_url=document_url), "at": _ordinal(request)}
+    return render(request, "search/document.html", context)
+
+
+def _ordinal(request: HttpRequest) -> int:
+    value = request.GET.get("at", "0")
+    if not (value.isascii() and value.isdigit() and len(value) <= 6):
+        raise InvalidRequest("There is no such passage.")
+    return int(value)

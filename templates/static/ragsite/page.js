@@ -1,0 +1,45 @@
+// The search form without reloads: what works by plain requests is only made smoother here.
+"use strict";
+
+(() => {
+  const openBefore = new Map();
+
+  document.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLInputElement && "submits" in event.target.dataset) {
+      event.target.form.requestSubmit();
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "search-form") return;
+    const asks = event.submitter !== null && event.submitter.name === "ask";
+    RagsiteAnswer.onSearch(asks);
+  }, true);
+
+  // What was unfolded stays so when the results change.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!event.detail.xhr.responseText.includes('id="content"')) {
+      event.detail.shouldSwap = false; // not one of our pages: show it as it is
+      window.location.assign(event.detail.pathInfo.finalRequestPath);
+      return;
+    }
+    openBefore.clear();
+    for (const details of document.querySelectorAll("details[id]")) openBefore.set(details.id, details.open);
+  });
+
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const details of document.querySelectorAll("details[id]")) {
+      if (openBefore.has(details.id)) details.open = openBefore.get(details.id);
+    }
+  });
+
+  document.addEventListener("htmx:afterSettle", () => {
+    const summary = document.querySelector("[data-announce], .notice-panel h2");
+    document.getElementById("announcer").textContent = summary ? summary.textContent.trim() : "";
+    RagsiteAnswer.onResults();
+  });
+
+  document.addEventListener("htmx:sendError", () => {
+    document.getElementById("announcer").textContent = "The server is not reachable. Please try again.";
+  });
+})();
