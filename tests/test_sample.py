@@ -118,7 +118,7 @@ def test_the_sidecar_covers_exactly_the_documents() -> None:
 def test_a_sidecar_entry_has_typed_metadata(path: str) -> None:
     entry = sidecar()[path]
     metadata = entry["metadata"]
-    assert metadata["title"]
+    assert entry["title"]
     assert metadata["department"] == path.split("/")[0]
     assert metadata["audience"] in {"staff", "customers"}
     assert isinstance(metadata["year"], int)
