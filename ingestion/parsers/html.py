@@ -20,6 +20,8 @@ _CHARSET: Final = re.compile(
     re.IGNORECASE,
 )
 _XML_DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
+# After these errors libxml2 gives what it has so far as if it were the page.
+_CUT: Final = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NO_MEMORY)
 _KINDS: Final[dict[str, ElementKind]] = {
     "Title": "title",
     "ListItem": "list_item",
@@ -66,9 +68,10 @@ def _tree(text: str) -> HtmlElement | None:
     try:
         root = lxml_html.document_fromstring(text, parser=parser)
     except etree.ParserError:
-        return None
-    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
-        raise ParserLimit("The page is nested deeper than the parser's limit.")
+        root = None
+    cut = {entry.type for entry in parser.error_log}.intersection(_CUT)
+    if cut:
+        raise ParserLimit("The page is nested deeper, or larger, than the parser's limit.")
     return root
 
 
