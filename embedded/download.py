@@ -5,8 +5,10 @@ A file whose hash is not the pinned one is never used.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from embedded.exceptions import DownloadFailed
@@ -14,6 +16,7 @@ from embedded.exceptions import DownloadFailed
 Progress = Callable[[str], None]
 _ATTEMPTS = 2
 RETRY_PAUSE_S = 1.0
+REPORT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def fetch(artifact: Artifact, *, into: Path, progress: Progress, resolve: Resolv
 
     Raises DownloadFailed.
     """
-    resolve = resolve or resolve_from_maven
+    resolve = resolve or partial(resolve_from_maven, progress=progress)
     reason = ""
     for _ in range(_ATTEMPTS):
         present = _local_path(artifact, into).exists()
@@ -99,12 +102,29 @@ def fetch(artifact: Artifact, *, into: Path, progress: Progress, resolve: Resolv
     )
 
 
-def resolve_from_maven(artifact: Artifact, into: Path) -> Path:
-    from jgo.maven import MavenContext
+def resolve_from_maven(artifact: Artifact, into: Path, *, progress: Progress) -> Path:
+    from jgo.maven import MavenContext, PythonResolver
 
-    context = MavenContext(repo_cache=into, timeout=60)
+    resolver = PythonResolver(progress_callback=partial(_report_bytes, progress))
+    context = MavenContext(resolver=resolver, repo_cache=into, timeout=60)
     component = context.project(artifact.group, artifact.name).at_version(artifact.version)
     return Path(component.artifact(packaging="zip").resolve())
+
+
+@contextmanager
+def _report_bytes(progress: Progress, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Gives a function that takes the size of each piece and reports now and then."""
+    received = 0
+    reported_at = time.monotonic()
+
+    def add(size: int) -> None:
+        nonlocal received, reported_at
+        received += size
+        if time.monotonic() - reported_at >= REPORT_EVERY_S:
+            reported_at = time.monotonic()
+            progress(f"{name}: {received / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    yield add
 
 
 def sha256(path: Path) -> str:
