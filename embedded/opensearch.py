@@ -5,8 +5,8 @@
         .wait_until_ready(process)
     assemble(cache: Path, *, java_home, progress) -> Assembled(home, downloaded_bytes)
 
-Several nodes may share one `home` (nothing is written there); each has a `data_dir` of its own, which, when we
-are root, must lie where an unprivileged user can enter (such as embedded.paths.scratch_folder).
+Several nodes may share one `home` (nothing is written there); each has a `data_dir` of its own, which, when
+we are root, must lie where an unprivileged user can enter (such as embedded.paths.scratch_folder).
 """
 
 import json
