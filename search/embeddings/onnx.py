@@ -69,6 +69,8 @@ def _session_options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
+    # Threads that spin while they wait took a third more CPU for the same rate, beside other busy processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
