@@ -1,0 +1,170 @@
+"""Measure judged sets: each is loaded into a throw-away tenant, asked in each mode, and dropped."""
+
+import time
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from embedded.command import ServicesCommand
+from ingestion import jobs
+from ingestion.exceptions import IngestionError
+from ingestion.services import judged_sets, throwaway
+from ingestion.services.judged_sets import Loaded, Workers
+from search.embeddings import get_embedder
+from search.evaluation import runs
+from search.evaluation.datasets import JudgedSet, read_set
+from search.evaluation.runs import MODES, RERANK, Figures, MetadataFilter, Run
+from search.exceptions import SearchError
+from search.models import Tenant
+from search.types import Principal
+
+_MISSING_SHOWN = 3
+_PROGRESS_SECONDS = 5.0
+
+
+class Command(ServicesCommand):
+    help = "Load BEIR folders into throw-away tenants and print nDCG@10, recall@100 and MRR@10 by mode."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+        parser.add_argument(
+            "--modes", type=_modes, help=f"of {','.join(MODES)} (default: all that can be run)"
+        )
+        parser.add_argument(
+            "--metadata-filter",
+            action="append",
+            default=[],
+            type=_metadata_filter,
+            metavar="SET:QUERYKEY=DOCKEY",
+            help="ask each query of SET under the filter DOCKEY = its QUERYKEY; may be given more than once",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._said_at = 0.0
+        filters: dict[str, MetadataFilter] = dict(options["metadata_filter"])
+        modes = self._modes(options["modes"])
+        try:
+            sets = _read_sets(options["folders"], filters)
+            jobs.parser()  # before the model is loaded, as a worker does it
+            outcomes = {
+                judged.name: self._evaluate(judged, modes, filters.get(judged.name)) for judged in sets
+            }
+        except (SearchError, IngestionError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt as interrupt:
+            raise CommandError("Interrupted; the throw-away tenant is dropped.") from interrupt
+        self._print_table({name: figures for name, (_, figures) in outcomes.items()})
+        self.write_json(_as_json(outcomes), options["json"])
+
+    def _modes(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+        if settings.SEARCH_RERANKER is not None:
+            return asked or MODES
+        if asked and RERANK in asked:
+            self.stderr.write("rerank is left out: no reranker is set (SEARCH_RERANK_MODEL).")
+        return tuple(mode for mode in asked or MODES if mode != RERANK)
+
+    def _evaluate(
+        self, judged: JudgedSet, modes: tuple[str, ...], metadata_filter: MetadataFilter | None
+    ) -> tuple[dict[str, Any], dict[str, Figures]]:
+        started = time.monotonic()
+        with throwaway.throwaway_tenant("evaluate") as tenant:
+            loaded = self._load(tenant, judged, metadata_filter)
+            seconds = round(time.monotonic() - started, 1)
+            runs.prepare_tenant(tenant)
+            figures = {}
+            for mode in modes:
+                principal = Principal(tenant.pk, tenant.uuid)
+                figures[mode] = self._run(judged, Run(principal, mode, loaded.id_prefix, metadata_filter))
+            self._say(f"{judged.name}: dropping its tenant", always=True)
+        loading = {"documents": loaded.documents, "chunks": loaded.chunks, "seconds": seconds}
+        return loading | {"not_loaded": len(loaded.missing)}, figures
+
+    def _load(self, tenant: Tenant, judged: JudgedSet, metadata_filter: MetadataFilter | None) -> Loaded:
+        loaded = judged_sets.load(
+            tenant,
+            judged,
+            workers=Workers(claim=jobs.run_claim, sync=jobs.run_sync),
+            needs_title=metadata_filter is not None and metadata_filter.doc_key == judged_sets.TITLE,
+            progress=lambda text: self._say(f"{judged.name}: {text}"),
+        )
+        counts = ", ".join(f"{count} {state}" for state, count in loaded.documents.items())
+        self._say(f"{judged.name}: documents {counts}; {loaded.chunks} chunks", always=True)
+        for reason in loaded.missing[:_MISSING_SHOWN]:
+            self._say(f"{judged.name}: NOT LOADED: {reason}", always=True)
+        return loaded
+
+    def _run(self, judged: JudgedSet, run: Run) -> Figures:
+        asked = 0
+
+        def done() -> None:
+            nonlocal asked
+            asked += 1
+            self._say(f"{judged.name}: {run.mode}, {asked} of {len(judged.queries)} queries")
+
+        figures = runs.figures(runs.rankings(run, judged.queries, done=done), judged)
+        if figures.degraded:
+            self._say(f"{judged.name}: {run.mode}: {figures.degraded} searches were DEGRADED", always=True)
+        return figures
+
+    def _say(self, text: str, *, always: bool = False) -> None:
+        """Progress, at most every few seconds."""
+        if always or time.monotonic() - self._said_at >= _PROGRESS_SECONDS:
+            self._said_at = time.monotonic()
+            self.stderr.write(text)
+            self.stderr.flush()
+
+    def _print_table(self, outcomes: dict[str, dict[str, Figures]]) -> None:
+        row = "{:<24} {:<8} {:>8} {:>11} {:>8} {:>8} {:>8}"
+        self.stdout.write(row.format("set", "mode", "nDCG@10", "recall@100", "MRR@10", "queries", "p50 ms"))
+        for name, modes in outcomes.items():
+            for mode, found in modes.items():
+                measures = [f"{value:.4f}" for value in (found.ndcg, found.recall, found.mrr)]
+                self.stdout.write(row.format(name, mode, *measures, found.queries, f"{found.p50_ms:.1f}"))
+
+
+def _modes(text: str) -> tuple[str, ...]:
+    modes = tuple(mode.strip() for mode in text.split(","))
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise ArgumentTypeError(f"there is no mode {unknown[0]!r}; there are {', '.join(MODES)}")
+    return modes
+
+
+def _metadata_filter(text: str) -> tuple[str, MetadataFilter]:
+    name, colon, keys = text.partition(":")
+    query_key, equals, doc_key = keys.partition("=")
+    if not (name and colon and query_key and equals and doc_key):
+        raise ArgumentTypeError(f"{text!r} is not SET:QUERYKEY=DOCKEY")
+    return name, MetadataFilter(query_key, doc_key)
+
+
+def _read_sets(folders: list[Path], filters: dict[str, MetadataFilter]) -> list[JudgedSet]:
+    """Everything is read before the first set is loaded: a mistake shows at once."""
+    sets = [read_set(folder) for folder in folders]
+    names = [judged.name for judged in sets]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise CommandError(f"Two sets are called {doubled[0]}: a set's name is the last part of its path.")
+    if unknown := sorted(set(filters) - set(names)):
+        raise CommandError(f"--metadata-filter names {unknown[0]}, which is none of the sets.")
+    return sets
+
+
+def _as_json(outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]]) -> dict[str, Any]:
+    return {
+        "datasets": {
+            name: {mode: found.as_json() for mode, found in modes.items()}
+            for name, (_, modes) in outcomes.items()
+        },
+        "loading": {name: loading for name, (loading, _) in outcomes.items()},
+        "settings": {
+            "embedder": get_embedder().variant,
+            "vector_weight": settings.SEARCH_VECTOR_WEIGHT,
+            "reranker": settings.SEARCH_RERANKER and settings.SEARCH_RERANKER["OPTIONS"].get("model"),
+            "chunk_tokens": settings.INGESTION_CHUNK_TOKENS,
+            "overlap_tokens": settings.INGESTION_OVERLAP_TOKENS,
+            "recall_depth": runs.DEEP_DEPTH,
+        },
+    }

@@ -1,0 +1,96 @@
+"""Loads a judged set as documents come in from outside: accepted in batches, or synced from files in a folder."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+
+from ingestion.exceptions import DocumentRefused, SourceError
+from ingestion.models import SyncRun
+from ingestion.outbox import Claim
+from ingestion.parsers.media_types import TEXT
+from ingestion.services import documents, sources, throwaway
+from ingestion.services.documents import Content, DocumentFieldsInput
+from search.evaluation.datasets import JudgedSet, Passage
+from search.models import Edition, Tenant
+
+_ACCEPTED_AT_ONCE = 200
+_FOLDER = "files"
+TITLE = "title"
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What does the work: a claim's and a sync's. The command gives those of ingestion.jobs."""
+
+    claim: Callable[[Claim], None]
+    sync: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was loaded. A document's public id is `id_prefix` + its corpus id."""
+
+    id_prefix: str
+    documents: Mapping[str, int]
+    chunks: int
+    missing: tuple[str, ...]  # documents that were refused or failed, and why
+
+
+def load(
+    tenant: Tenant, judged: JudgedSet, *, workers: Workers, needs_title: bool, progress: Callable[[str], None]
+) -> Loaded:
+    """Fill a tenant with a set and wait until it is searchable. `needs_title`: queries filter on the title.
+
+    Raises DatasetError, SourceError.
+    """
+    if judged.documents is not None:
+        prefix, refused = _sync(tenant, judged, workers)
+    else:
+        passages = judged.passages()
+        prefix, refused = "", tuple(_accept(tenant, passages, needs_title=needs_title, progress=progress))
+    throwaway.drain(tenant, workers.claim, progress=lambda text: progress(f"ingesting, {text}"))
+    missing = (*refused, *throwaway.failures(tenant))
+    return Loaded(prefix, throwaway.states(tenant), _live_chunks(tenant), missing)
+
+
+def _sync(tenant: Tenant, judged: JudgedSet, workers: Workers) -> tuple[str, tuple[str, ...]]:
+    config: dict[str, Any] = {"path": str(judged.documents)}
+    if judged.sidecar is not None:
+        config["metadata_file"] = str(judged.sidecar)
+    source = sources.create(tenant, kind="folder", config=config, slug=_FOLDER)
+    run = throwaway.sync_now(source, workers.sync)
+    if run.state != SyncRun.State.DONE:
+        raise SourceError(f"{judged.documents}: {run.reason or run.state}")
+    refused = source.items.exclude(reason="").values_list("external_id", "reason")
+    return f"{source.slug}/", tuple(f"{name}: {reason}" for name, reason in refused)
+
+
+def _accept(
+    tenant: Tenant, passages: Iterator[Passage], *, needs_title: bool, progress: Callable[[str], None]
+) -> Iterator[str]:
+    """Why each refused passage was refused."""
+    accepted = 0
+    while part := list(islice(passages, _ACCEPTED_AT_ONCE)):
+        with transaction.atomic():
+            for passage in part:
+                try:
+                    _accept_one(tenant, passage, needs_title=needs_title)
+                except DocumentRefused as error:
+                    yield f"{passage.id}: {error}"
+        accepted += len(part)
+        progress(f"accepted {accepted} documents")
+
+
+def _accept_one(tenant: Tenant, passage: Passage, *, needs_title: bool) -> None:
+    metadata = {**({TITLE: passage.title} if needs_title else {}), **passage.metadata}
+    fields = DocumentFieldsInput(title=passage.title[:500], metadata=metadata)
+    content = Content(passage.text.encode(), TEXT)
+    documents.accept(tenant, passage.id, fields, content=content, in_file=False)
+
+
+def _live_chunks(tenant: Tenant) -> int:
+    editions = Edition.objects.filter(document__tenant=tenant, state=Edition.State.LIVE)
+    return sum(editions.values_list("chunk_count", flat=True))
