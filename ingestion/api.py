@@ -1,6 +1,7 @@
 """The documents, batches, tasks and sources endpoints. A write is accepted (202) once its transaction is committed."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, ClassVar, cast
 from uuid import UUID
 
 import orjson
@@ -33,6 +34,7 @@ from ingestion.serializers import (
 from ingestion.services import batches, documents, sources, sync
 from ingestion.services.batches import LineError
 from ingestion.services.documents import Accepted, Content
+from search.authentication import principal_of
 from search.errors import api_error_of
 from search.models import Document, Tenant
 from search.renderers import OrjsonParser, OrjsonRenderer
@@ -52,14 +54,14 @@ class NdjsonParser(BaseParser):
 class TenantView(APIView):
     """A view of the key's tenant."""
 
-    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [OrjsonRenderer]
+    renderer_classes: Sequence[type[BaseRenderer]] = [OrjsonRenderer]
 
     def tenant(self) -> Tenant:
-        return Tenant.objects.get(pk=self.request.user.tenant_id)
+        return Tenant.objects.get(pk=principal_of(self.request).tenant_id)
 
     def document(self, public_id: str) -> Document:
         live = Document.objects.exclude(state=Document.State.DELETED)
-        document = live.filter(tenant_id=self.request.user.tenant_id, public_id=public_id).first()
+        document = live.filter(tenant_id=principal_of(self.request).tenant_id, public_id=public_id).first()
         if document is None:
             raise Http404(f"There is no document {public_id!r}.")
         return document
@@ -69,16 +71,20 @@ class DocumentsView(TenantView):
     """Push one document, as JSON or as a file."""
 
     scope: ClassVar[str] = "documents"
-    parser_classes: ClassVar[list[type[BaseParser]]] = [OrjsonParser, MultiPartParser]
+    parser_classes: Sequence[type[BaseParser]] = [OrjsonParser, MultiPartParser]
 
-    @extend_schema(request=DocumentSerializer, responses={202: OpenApiResponse(description="The document and its task")})
+    @extend_schema(
+        request=DocumentSerializer, responses={202: OpenApiResponse(description="The document and its task")}
+    )
     def post(self, request: Request) -> Response:
         _refuse_large_body(request)
-        raw = request._request.body if request.content_type.startswith("application/json") else b""
+        raw = request.body if request.content_type.startswith("application/json") else b""
         key = request.headers.get("Idempotency-Key", "")
         if "file" in request.FILES:
-            raw = b"".join(request.FILES["file"].chunks()) + str(request.data.get("metadata", "")).encode()
-        body = idempotency.once(self.tenant().pk, key, raw, write=lambda: _accepted_json(self._accept(request)))
+            raw = b"".join(request.FILES["file"].chunks()) + str(_part(request, "metadata")).encode()
+        body = idempotency.once(
+            self.tenant().pk, key, raw, write=lambda: _accepted_json(self._accept(request))
+        )
         return Response(body, status=status.HTTP_202_ACCEPTED)
 
     def _accept(self, request: Request) -> Accepted:
@@ -106,12 +112,17 @@ def accept_json(tenant: Tenant, value: Any) -> Accepted:
 
 def _accept_upload(tenant: Tenant, request: Request) -> Accepted:
     file = request.FILES["file"]
-    serializer = UploadFieldsSerializer(data=_metadata_part(request.data.get("metadata", "")))
+    serializer = UploadFieldsSerializer(data=_metadata_part(_part(request, "metadata")))
     serializer.is_valid(raise_exception=True)
     data = file.read()
     content = Content(data, media_type_of(file.name, data[:HEAD_BYTES]), filename=file.name)
     public_id = serializer.validated_data.get("id", file.name)
     return documents.accept(tenant, public_id, serializer.fields_input(), content=content, in_file=True)
+
+
+def _part(request: Request, name: str) -> Any:
+    """A part of a multipart request, "" when it is missing."""
+    return request.data.get(name, "") if isinstance(request.data, Mapping) else ""
 
 
 def _metadata_part(raw: Any) -> Any:
@@ -132,12 +143,12 @@ class BulkView(TenantView):
     """Push many documents as JSON Lines."""
 
     scope: ClassVar[str] = "documents"
-    parser_classes: ClassVar[list[type[BaseParser]]] = [NdjsonParser]
+    parser_classes: Sequence[type[BaseParser]] = [NdjsonParser]
 
     @extend_schema(request=None, responses={202: OpenApiResponse(description="The batch's id")})
     def post(self, request: Request) -> Response:
         batch = batches.start(self.tenant())
-        batches.receive(batch, request.data, accept=_accept_line)
+        batches.receive(batch, cast(IO[bytes], request.data), accept=_accept_line)
         return Response({"batch": str(batch.uuid)}, status=status.HTTP_202_ACCEPTED)
 
 
@@ -155,7 +166,7 @@ class BatchView(TenantView):
 
     @extend_schema(responses={200: OpenApiResponse(description="State, counts and errors")})
     def get(self, request: Request, batch_id: UUID) -> Response:
-        batch = Batch.objects.filter(tenant_id=request.user.tenant_id, uuid=batch_id).first()
+        batch = Batch.objects.filter(tenant_id=principal_of(request).tenant_id, uuid=batch_id).first()
         if batch is None:
             raise Http404(f"There is no batch {batch_id}.")
         return Response(batch_json(batch))
@@ -172,7 +183,9 @@ class DocumentView(TenantView):
         task = document.tasks.order_by("-pk").first()
         return Response(document_json(document) | {"task": task_json(task) if task else None})
 
-    @extend_schema(request=PatchSerializer, responses={202: OpenApiResponse(description="The document and its task")})
+    @extend_schema(
+        request=PatchSerializer, responses={202: OpenApiResponse(description="The document and its task")}
+    )
     def patch(self, request: Request, public_id: str) -> Response:
         document = self.document(public_id)
         serializer = PatchSerializer(data=request.data)
@@ -192,7 +205,7 @@ class TaskView(TenantView):
     @extend_schema(responses={200: OpenApiResponse(description="State, stage, attempts, reason")})
     def get(self, request: Request, task_id: UUID) -> Response:
         tasks = IngestionTask.objects.select_related("document")
-        task = tasks.filter(tenant_id=request.user.tenant_id, uuid=task_id).first()
+        task = tasks.filter(tenant_id=principal_of(request).tenant_id, uuid=task_id).first()
         if task is None:
             raise Http404(f"There is no task {task_id}.")
         return Response(task_json(task))
@@ -206,7 +219,7 @@ class SourcesView(TenantView):
         return Response({"sources": [source_json(source) for source in self._sources()]})
 
     def _sources(self) -> Any:
-        return Source.objects.filter(tenant_id=self.request.user.tenant_id)
+        return Source.objects.filter(tenant_id=principal_of(self.request).tenant_id)
 
     @extend_schema(request=SourceSerializer, responses={201: OpenApiResponse(description="The source")})
     def post(self, request: Request) -> Response:
@@ -221,7 +234,7 @@ class SourceSyncView(TenantView):
 
     @extend_schema(request=None, responses={202: OpenApiResponse(description="The sync")})
     def post(self, request: Request, slug: str) -> Response:
-        source = Source.objects.filter(tenant_id=request.user.tenant_id, slug=slug).first()
+        source = Source.objects.filter(tenant_id=principal_of(request).tenant_id, slug=slug).first()
         if source is None:
             raise Http404(f"There is no source {slug!r}.")
         return Response({"sync": sync_json(sync.start(source))}, status=status.HTTP_202_ACCEPTED)

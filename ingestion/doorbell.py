@@ -1,4 +1,5 @@
-"""Rings for work: enqueues an RQ job by its dotted path, after commit. The task row is the truth; a lost ring costs one sweep."""
+"""Rings for work: enqueues an RQ job by its dotted path, after commit. The task row is the truth; a lost
+ring costs one sweep."""
 
 import structlog
 from django.db import transaction

@@ -1,4 +1,5 @@
-"""The index versions that a tenant's documents are written to: the live one, one that is being built, and one kept for rollback."""
+"""The index versions that a tenant's documents are written to: the live one, one that is being built, and
+one kept for rollback."""
 
 from django.db import transaction
 

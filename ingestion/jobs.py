@@ -47,15 +47,20 @@ def run_due_tasks(tenant_id: int) -> int:
 
 
 def run_claim(claim: Claim) -> None:
-    """The job boundary of a claim: an error that nobody foresaw is written into its tasks, which are tried again alone."""
+    """The job boundary of a claim: an error that nobody foresaw is written into its tasks, which are tried
+    again alone."""
     try:
         ingest.run(claim, parser())
     except Exception as error:
-        logger.exception("claim_failed", tenant=claim.tenant_id, tasks=[str(task.uuid) for task in claim.tasks])
+        logger.exception(
+            "claim_failed", tenant=claim.tenant_id, tasks=[str(task.uuid) for task in claim.tasks]
+        )
         held = outbox.still_held_now(claim)
         for task in claim.tasks:
             if task.pk in held:
-                outbox.try_again(task, code="internal_error", reason=f"{type(error).__name__}: {error}"[:1000])
+                outbox.try_again(
+                    task, code="internal_error", reason=f"{type(error).__name__}: {error}"[:1000]
+                )
 
 
 def run_sync(sync_run_id: int) -> None:
@@ -71,6 +76,8 @@ def run_sync(sync_run_id: int) -> None:
 
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
-    rings = [doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()]
+    rings = [
+        doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()
+    ]
     rings += [doorbell.ring(doorbell.RUN_SYNC, run_id) for run_id in sync.due_runs()]
     return len(rings)

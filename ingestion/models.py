@@ -21,9 +21,15 @@ class Source(models.Model):
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=32)
     config = models.JSONField(default=dict, blank=True)
-    chunk_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the platform's default.")
-    overlap_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the platform's default.")
-    sync_interval_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: only on demand.")
+    chunk_tokens = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: the platform's default."
+    )
+    overlap_tokens = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: the platform's default."
+    )
+    sync_interval_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: only on demand."
+    )
     is_enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -70,7 +76,9 @@ class SyncRun(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["source"], condition=Q(state__in=["pending", "running"]), name="one_open_sync_per_source"
+                fields=["source"],
+                condition=Q(state__in=["pending", "running"]),
+                name="one_open_sync_per_source",
             )
         ]
 
@@ -87,14 +95,18 @@ class SourceItem(models.Model):
     mtime_ns = models.BigIntegerField(default=0)
     size = models.BigIntegerField(default=0)
     content_hash = models.CharField(max_length=64, blank=True)
-    fields_hash = models.CharField(max_length=64, blank=True, help_text="Of what the source says beside the content.")
+    fields_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of what the source says beside the content."
+    )
     last_seen_run = models.ForeignKey(SyncRun, null=True, on_delete=models.SET_NULL, related_name="+")
     is_gone = models.BooleanField(default=False)
     reason = models.TextField(blank=True, help_text="Why it was refused, if it was.")
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["source", "external_id"], name="one_item_per_source_and_external_id")
+            models.UniqueConstraint(
+                fields=["source", "external_id"], name="one_item_per_source_and_external_id"
+            )
         ]
         indexes: ClassVar = [models.Index(fields=["source", "content_hash"], name="source_item_hash")]
 
@@ -160,7 +172,9 @@ class IngestionTask(models.Model):
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.CHANGE)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     revision = models.PositiveBigIntegerField(default=0, help_text="The revision that it last read.")
-    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the original, to cap what is claimed at once.")
+    size = models.PositiveBigIntegerField(
+        default=0, help_text="Bytes of the original, to cap what is claimed at once."
+    )
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
@@ -176,7 +190,9 @@ class IngestionTask(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["document"], condition=Q(state__in=["pending", "running"]), name="one_open_task_per_document"
+                fields=["document"],
+                condition=Q(state__in=["pending", "running"]),
+                name="one_open_task_per_document",
             )
         ]
         indexes: ClassVar = [

@@ -1,4 +1,5 @@
-"""The outbox: opening, claiming, leasing and ending tasks. Every change of a task's state is here, in short transactions.
+"""The outbox: opening, claiming, leasing and ending tasks. Every change of a task's state is here, in
+short transactions.
 
 A claim holds by its token until the lease runs out. Attempts are counted before the work, so that a crash counts too.
 """
@@ -61,18 +62,29 @@ def _first_due(tenant_id: int | None) -> IngestionTask | None:
     """What a dead worker left comes before what waits."""
     now = timezone.now()
     of_tenant = Q() if tenant_id is None else Q(tenant_id=tenant_id)
-    expired = _locked().filter(of_tenant, state=State.RUNNING, leased_until__lt=now).order_by("leased_until").first()
+    expired = (
+        _locked()
+        .filter(of_tenant, state=State.RUNNING, leased_until__lt=now)
+        .order_by("leased_until")
+        .first()
+    )
     return expired or _pending(of_tenant, now).first()
 
 
 def _pending(of_tenant: Q, now: datetime) -> "QuerySet[IngestionTask]":
-    return _locked().filter(of_tenant, state=State.PENDING, due_at__lte=now).order_by("priority", "due_at", "id")
+    return (
+        _locked().filter(of_tenant, state=State.PENDING, due_at__lte=now).order_by("priority", "due_at", "id")
+    )
 
 
 def _locked() -> "QuerySet[IngestionTask]":
     """On Postgres rows that another worker is claiming are passed over; SQLite has one writer anyway."""
     tasks = IngestionTask.objects.all()
-    return tasks.select_for_update(skip_locked=True) if connection.features.has_select_for_update_skip_locked else tasks
+    return (
+        tasks.select_for_update(skip_locked=True)
+        if connection.features.has_select_for_update_skip_locked
+        else tasks
+    )
 
 
 def _take(first: IngestionTask) -> Claim:
@@ -134,9 +146,18 @@ def still_held_now(claim: Claim) -> set[int]:
 def finish(task: IngestionTask, *, revision: int, chunks: int) -> None:
     """Done for the revision that was read; pending again at once if the document has changed since."""
     current = Document.objects.values_list("revision", flat=True).get(pk=task.document_id)
-    fields = {"revision": revision, "chunks": chunks, "code": "", "reason": "", "stage": "", "lease_token": None}
+    fields = {
+        "revision": revision,
+        "chunks": chunks,
+        "code": "",
+        "reason": "",
+        "stage": "",
+        "lease_token": None,
+    }
     if current == revision:
-        IngestionTask.objects.filter(pk=task.pk).update(state=State.DONE, finished_at=timezone.now(), **fields)
+        IngestionTask.objects.filter(pk=task.pk).update(
+            state=State.DONE, finished_at=timezone.now(), **fields
+        )
         TASKS.labels(State.DONE).inc()
     else:
         IngestionTask.objects.filter(pk=task.pk).update(
@@ -154,7 +175,12 @@ def try_again(task: IngestionTask, *, code: str, reason: str) -> None:
     if task.attempts >= settings.INGESTION_MAX_ATTEMPTS:
         _end([task], State.DEAD, code=code, reason=reason)
         return
-    _release([task], delay_seconds=settings.INGESTION_RETRY_SECONDS * 2 ** (task.attempts - 1), code=code, reason=reason)
+    _release(
+        [task],
+        delay_seconds=settings.INGESTION_RETRY_SECONDS * 2 ** (task.attempts - 1),
+        code=code,
+        reason=reason,
+    )
 
 
 def postpone(claim: Claim, *, code: str, reason: str) -> None:
@@ -184,7 +210,9 @@ def _end(tasks: Sequence[IngestionTask], state: IngestionTask.State, *, code: st
         state=state, code=code, reason=reason, lease_token=None, stage="", finished_at=timezone.now()
     )
     never_live = Document.objects.filter(tasks__in=ids, state=Document.State.PENDING)
-    Document.objects.filter(pk__in=list(never_live.values_list("pk", flat=True))).update(state=Document.State.FAILED)
+    Document.objects.filter(pk__in=list(never_live.values_list("pk", flat=True))).update(
+        state=Document.State.FAILED
+    )
     TASKS.labels(state).inc(len(ids))
 
 
@@ -221,5 +249,7 @@ def publish_metrics() -> None:
     now = timezone.now()
     for state in IngestionTask.OPEN:
         QUEUE_TASKS.labels(state).set(IngestionTask.objects.filter(state=state).count())
-    oldest = IngestionTask.objects.filter(state=State.PENDING, due_at__lte=now).aggregate(at=Min("due_at"))["at"]
+    oldest = IngestionTask.objects.filter(state=State.PENDING, due_at__lte=now).aggregate(at=Min("due_at"))[
+        "at"
+    ]
     QUEUE_AGE_SECONDS.set((now - oldest).total_seconds() if oldest else 0.0)

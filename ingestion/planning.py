@@ -4,8 +4,7 @@ import hashlib
 import json
 from enum import StrEnum
 
-from ingestion.chunking import CHUNKING_VERSION, Chunk, ChunkingSettings, chunk_elements
-from ingestion.chunking import CountTokens
+from ingestion.chunking import CHUNKING_VERSION, Chunk, ChunkingSettings, CountTokens, chunk_elements
 from ingestion.parsers import ParsedDocument
 
 NOTHING_TOKENS_SHARE = 3
@@ -23,14 +22,18 @@ def edition_hash(text_hash: str, *, title: str, language: str, settings: Chunkin
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def action(*, wanted_hash: str, wanted_revision: int, live_hash: str | None, live_revision: int | None) -> Action:
+def action(
+    *, wanted_hash: str, wanted_revision: int, live_hash: str | None, live_revision: int | None
+) -> Action:
     """What an index needs, given what its live edition of the document holds (None: it has none)."""
     if live_hash != wanted_hash:
         return Action.EDITION
     return Action.NOTHING if live_revision == wanted_revision else Action.FIELDS
 
 
-def chunks_of(parsed: ParsedDocument, *, title: str, settings: ChunkingSettings, count_tokens: CountTokens) -> list[Chunk]:
+def chunks_of(
+    parsed: ParsedDocument, *, title: str, settings: ChunkingSettings, count_tokens: CountTokens
+) -> list[Chunk]:
     return chunk_elements(parsed.elements, title=title, settings=settings, count_tokens=count_tokens)
 
 

@@ -1,4 +1,5 @@
-"""Pure: a document's metadata against the tenant's field schema. A field takes the type first seen unless it was declared."""
+"""Pure: a document's metadata against the tenant's field schema. A field takes the type first seen unless
+it was declared."""
 
 import re
 from collections.abc import Mapping

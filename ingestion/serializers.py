@@ -1,4 +1,5 @@
-"""What the documents and sources endpoints take and give. A document's own fields are refused by name, never dropped."""
+"""What the documents and sources endpoints take and give. A document's own fields are refused by name,
+never dropped."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -38,7 +39,9 @@ class FieldsSerializer(StrictSerializer):
     title = serializers.CharField(max_length=500, required=False, allow_blank=True)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     metadata = serializers.DictField(required=False)
-    access = serializers.ListField(child=serializers.CharField(max_length=200), required=False, allow_null=True)
+    access = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, allow_null=True
+    )
     language = serializers.RegexField(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)?$", required=False)
     published_at = MomentField(required=False, allow_null=True)
     visible_from = MomentField(required=False, allow_null=True)
@@ -52,7 +55,9 @@ class FieldsSerializer(StrictSerializer):
     def fields_input(self) -> DocumentFieldsInput:
         """The validated fields of a new or replaced document."""
         names = DocumentFieldsInput.__dataclass_fields__
-        return DocumentFieldsInput(**{name: value for name, value in self.validated_data.items() if name in names})
+        return DocumentFieldsInput(
+            **{name: value for name, value in self.validated_data.items() if name in names}
+        )
 
 
 class DocumentSerializer(FieldsSerializer):
@@ -92,7 +97,9 @@ class PatchSerializer(StrictSerializer):
     title = serializers.CharField(max_length=500, required=False)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     metadata = serializers.DictField(required=False)
-    access = serializers.ListField(child=serializers.CharField(max_length=200), required=False, allow_null=True)
+    access = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, allow_null=True
+    )
 
     def fields_input(self, document: Document) -> DocumentFieldsInput:
         """The document's fields with the given ones changed."""
@@ -153,7 +160,8 @@ def task_json(task: IngestionTask) -> dict[str, Any]:
 
 
 def batch_json(batch: Batch) -> dict[str, Any]:
-    """A batch's progress: its accepted documents by the state of their tasks, and every line or document that failed."""
+    """A batch's progress: its accepted documents by the state of their tasks, and every line or document
+    that failed."""
     tasks = BatchEntry.objects.filter(batch=batch).select_related("task", "document")
     failures, done = [], 0
     for entry in tasks:
@@ -166,12 +174,23 @@ def batch_json(batch: Batch) -> dict[str, Any]:
     total = len(tasks) + len(batch.line_errors)
     is_done = batch.is_received and done + len(errors) == total
     state = "receiving" if not batch.is_received else "done" if is_done else "running"
-    return {"id": str(batch.uuid), "state": state, "total": total, "done": done, "failed": len(errors), "errors": errors}
+    return {
+        "id": str(batch.uuid),
+        "state": state,
+        "total": total,
+        "done": done,
+        "failed": len(errors),
+        "errors": errors,
+    }
 
 
 def _failure(entry: BatchEntry) -> dict[str, Any]:
     assert entry.task is not None  # noqa: S101
-    return {"document": entry.document.public_id, "code": entry.task.code or entry.task.state, "detail": entry.task.reason}
+    return {
+        "document": entry.document.public_id,
+        "code": entry.task.code or entry.task.state,
+        "detail": entry.task.reason,
+    }
 
 
 def source_json(source: Source) -> dict[str, Any]:

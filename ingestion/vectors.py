@@ -1,4 +1,5 @@
-"""Vectors of passages: those stored before, and the rest from the embedder. The same text is never embedded twice in a tenant."""
+"""Vectors of passages: those stored before, and the rest from the embedder. The same text is never
+embedded twice in a tenant."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -8,7 +9,7 @@ import numpy as np
 from django.db import transaction
 
 from ingestion.models import StoredVector
-from search.embeddings import Embedder, Vectors
+from search.embeddings import Embedder, Vector, Vectors
 from search.metrics import EMBEDDINGS
 
 _LOOKUP_ROWS = 500
@@ -29,12 +30,17 @@ def vectors_for(tenant_id: int, texts: Sequence[str], embedder: Embedder) -> Vec
     return np.stack([known[digest] for digest in hashes])
 
 
-def _embed(tenant_id: int, part: Sequence[tuple[bytes, str]], embedder: Embedder) -> dict[bytes, np.ndarray]:  # type: ignore[type-arg]
+def _embed(tenant_id: int, part: Sequence[tuple[bytes, str]], embedder: Embedder) -> dict[bytes, Vector]:
     vectors = embedder.embed_passages([text for _, text in part])
     EMBEDDINGS.labels("embedded").inc(len(part))
     embedded = {digest: vector for (digest, _), vector in zip(part, vectors, strict=True)}
     rows = [
-        StoredVector(tenant_id=tenant_id, variant=embedder.variant, text_hash=digest, vector=vector.astype("<f4").tobytes())
+        StoredVector(
+            tenant_id=tenant_id,
+            variant=embedder.variant,
+            text_hash=digest,
+            vector=vector.astype("<f4").tobytes(),
+        )
         for digest, vector in embedded.items()
     ]
     with transaction.atomic():
@@ -42,8 +48,8 @@ def _embed(tenant_id: int, part: Sequence[tuple[bytes, str]], embedder: Embedder
     return embedded
 
 
-def _stored(tenant_id: int, variant: str, hashes: Iterable[bytes]) -> dict[bytes, np.ndarray]:  # type: ignore[type-arg]
-    found: dict[bytes, np.ndarray] = {}  # type: ignore[type-arg]
+def _stored(tenant_id: int, variant: str, hashes: Iterable[bytes]) -> dict[bytes, Vector]:
+    found: dict[bytes, Vector] = {}
     remaining = iter(hashes)
     while part := list(islice(remaining, _LOOKUP_ROWS)):
         rows = StoredVector.objects.filter(tenant_id=tenant_id, variant=variant, text_hash__in=part)

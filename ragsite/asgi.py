@@ -6,13 +6,13 @@ whose database connections live on. What is over a pool's size gets its 503 at o
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ragsite.settings")
-_streams = get_asgi_application()
+_streams: Any = get_asgi_application()
 
 from django.conf import settings  # noqa: E402  the settings are there once the application is
 from django.core.wsgi import get_wsgi_application  # noqa: E402
@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _STREAM_PATH_END = "/ask"
 _FULL = b'{"code": "overloaded", "detail": "All places are taken; try again shortly."}'
-_web = WSGIMiddleware(get_wsgi_application(), workers=settings.SEARCH_WEB_POOL_SIZE)
+_web = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=settings.SEARCH_WEB_POOL_SIZE)
 
 
 class Admission:

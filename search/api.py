@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from search import services
+from search.authentication import principal_of
 from search.metrics import QUERIES
 from search.serializers import SearchSerializer
 
@@ -17,10 +18,12 @@ class SearchView(APIView):
 
     scope: ClassVar[str] = "search"
 
-    @extend_schema(request=SearchSerializer, responses={200: OpenApiResponse(description="Hits, total, facets, timings")})
+    @extend_schema(
+        request=SearchSerializer, responses={200: OpenApiResponse(description="Hits, total, facets, timings")}
+    )
     def post(self, request: Request) -> Response:
         serializer = SearchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        body = services.search(request.user, serializer.request())
+        body = services.search(principal_of(request), serializer.request())
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
         return Response(body)

@@ -1,4 +1,5 @@
-"""The embedding cache and the response cache, on a Redis that may forget. A cache that is down is a miss, said once as `degraded`.
+"""The embedding cache and the response cache, on a Redis that may forget. A cache that is down is a miss,
+said once as `degraded`.
 
 Every key carries its tenant. A response is kept under its whole scope: whatever may change the answer is in CacheScope.
 """
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import numpy as np
@@ -61,10 +62,14 @@ def read_embedding(tenant: UUID, variant: str, text: str) -> np.ndarray[Any, np.
     return None if raw is None else np.frombuffer(raw, dtype="<f4")
 
 
-def write_embedding(tenant: UUID, variant: str, text: str, vector: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+def write_embedding(
+    tenant: UUID, variant: str, text: str, vector: np.ndarray[Any, np.dtype[np.float32]]
+) -> None:
     """Raises CacheUnavailable."""
     body = vector.astype("<f4").tobytes()
-    _write(_embedding_key(tenant, variant, text), body, ttl_seconds=settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS)
+    _write(
+        _embedding_key(tenant, variant, text), body, ttl_seconds=settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
+    )
 
 
 def _embedding_key(tenant: UUID, variant: str, text: str) -> str:
@@ -74,7 +79,7 @@ def _embedding_key(tenant: UUID, variant: str, text: str) -> str:
 
 def _read(layer: str, key: str) -> bytes | None:
     try:
-        raw: bytes | None = _client().get(key)
+        raw = cast(bytes | None, _client().get(key))
     except redis.RedisError as error:
         CACHE_READS.labels(layer, "unavailable").inc()
         raise CacheUnavailable("The cache does not answer.") from error

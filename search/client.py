@@ -7,7 +7,8 @@ import orjson
 from django.conf import settings
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as TransportError
-from opensearchpy.exceptions import SerializationError, TransportError as ResponseError
+from opensearchpy.exceptions import SerializationError
+from opensearchpy.exceptions import TransportError as ResponseError
 from opensearchpy.serializer import JSONSerializer
 
 from search.exceptions import OpenSearchUnavailable
@@ -49,7 +50,9 @@ def get_client() -> OpenSearch:
 
 @lru_cache(maxsize=4)
 def _client(url: str) -> OpenSearch:
-    credentials = (settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD) if settings.OPENSEARCH_USER else None
+    credentials = (
+        (settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD) if settings.OPENSEARCH_USER else None
+    )
     return OpenSearch(
         url,
         http_auth=credentials,

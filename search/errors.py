@@ -13,7 +13,13 @@ from search.exceptions import InvalidRequest
 
 logger = structlog.get_logger(__name__)
 _CODES = {400: "invalid_request", 401: "not_authenticated", 403: "permission_denied", 404: "not_found"}
-_CODES |= {405: "method_not_allowed", 406: "not_acceptable", 413: "too_large", 415: "unsupported_type", 429: "throttled"}
+_CODES |= {
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_type",
+    429: "throttled",
+}
 
 
 class ApiError(Exception):
@@ -65,7 +71,11 @@ def _drf_error(error: exceptions.APIException) -> ApiError:
     if isinstance(error, exceptions.ValidationError):
         fields = _field_messages(error.detail)
         first = next(iter(fields.items()), ("request", ["is invalid"]))
-        return ApiError(400, {"code": InvalidRequest.code, "detail": f"{first[0]}: {first[1][0]}", "fields": fields}, headers)
+        return ApiError(
+            400,
+            {"code": InvalidRequest.code, "detail": f"{first[0]}: {first[1][0]}", "fields": fields},
+            headers,
+        )
     return ApiError(error.status_code, {"code": code, "detail": str(error.detail)}, headers)
 
 
@@ -93,7 +103,9 @@ def error_response(error: Exception) -> JsonResponse | None:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: the API answers in its own shape."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"code": _CODES[404], "detail": f"There is nothing at {request.path}."}, status=404)
+        return JsonResponse(
+            {"code": _CODES[404], "detail": f"There is nothing at {request.path}."}, status=404
+        )
     return defaults.page_not_found(request, exception)
 
 

@@ -1,6 +1,8 @@
-"""Typed filters → OpenSearch, and the one door that every query passes: tenant, access and dates are always added there.
+"""Typed filters → OpenSearch, and the one door that every query passes: tenant, access and dates are
+always added there.
 
-Pure: the schema and the time come as arguments. A filter that does not fit the schema is an InvalidFilter that names the field.
+Pure: the schema and the time come as arguments. A filter that does not fit the schema is an InvalidFilter
+that names the field.
 """
 
 from collections.abc import Iterable, Mapping
@@ -98,7 +100,9 @@ class _Parser:
 
     def _comparison(self, raw: Mapping[str, Any]) -> Comparison:
         if unknown := set(raw) - {"field", "op", "value"}:
-            raise InvalidFilter(f"A filter has field, op and value, not {', '.join(sorted(map(str, unknown)))}.")
+            raise InvalidFilter(
+                f"A filter has field, op and value, not {', '.join(sorted(map(str, unknown)))}."
+            )
         name, op = raw.get("field"), raw.get("op")
         if not isinstance(name, str) or name not in self.schema:
             raise InvalidFilter(f"There is no field {name!r}.", fields={str(name): ["Unknown field."]})
@@ -174,22 +178,30 @@ def _comparison_clause(spec: FieldSpec, op: str, value: Any) -> Clause:
         case "exists":
             present = {"exists": {"field": spec.path}}
             return present if value else _not(present)
-        case "in" if spec.type is not FieldType.DATE:
-            return {"terms": {spec.path: list(value)}}
-        case "in":
-            days = [_comparison_clause(spec, "eq", item) for item in value]
-            return {"bool": {"should": days, "minimum_should_match": 1}}
-        case "nin":
-            return _not(_comparison_clause(spec, "in", value))
         case "ne":
-            return _not(_comparison_clause(spec, "eq", value))
-        case "prefix":
-            return {"prefix": {spec.path: {"value": value}}}
-        case _ if spec.type is FieldType.DATE:
-            return {"range": {spec.path: _date_range(op, value)}}
-        case "eq":
-            return {"term": {spec.path: {"value": value}}}
-    return {"range": {spec.path: {op: value}}}
+            return _not(_value_clause(spec, "eq", value))
+        case "nin":
+            return _not(_any_of(spec, value))
+        case "in":
+            return _any_of(spec, value)
+    return _value_clause(spec, op, value)
+
+
+def _any_of(spec: FieldSpec, values: tuple[Any, ...]) -> Clause:
+    if spec.type is not FieldType.DATE:
+        return {"terms": {spec.path: list(values)}}
+    days = [_value_clause(spec, "eq", value) for value in values]
+    return {"bool": {"should": days, "minimum_should_match": 1}}
+
+
+def _value_clause(spec: FieldSpec, op: str, value: Any) -> Clause:
+    if spec.type is FieldType.DATE:
+        return {"range": {spec.path: _date_range(op, value)}}
+    if op == "eq":
+        return {"term": {spec.path: {"value": value}}}
+    return (
+        {"prefix": {spec.path: {"value": value}}} if op == "prefix" else {"range": {spec.path: {op: value}}}
+    )
 
 
 def _date_range(op: str, value: date | datetime) -> Clause:

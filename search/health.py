@@ -1,4 +1,5 @@
-"""/livez, /readyz and /metrics. A restart of OpenSearch must not take every instance out, so it is reported, not required."""
+"""/livez, /readyz and /metrics. A restart of OpenSearch must not take every instance out, so it is
+reported, not required."""
 
 import threading
 import time

@@ -1,4 +1,5 @@
-"""Index versions and writes: creating a physical index, bulk writes read item by item, updates and deletes by known ids.
+"""Index versions and writes: creating a physical index, bulk writes read item by item, updates and deletes
+by known ids.
 
 The write side calls this; nothing here decides what is live. A physical index is named by its row, never by an alias.
 """
@@ -173,7 +174,9 @@ def _bulk_part(name: str, part: list[tuple[Operation, bytes]]) -> list[ItemError
         errors += refused
         if not part:
             return errors
-    raise OpenSearchUnavailable(f"OpenSearch still refuses {len(part)} writes to {name} after {BULK_TRIES} tries.")
+    raise OpenSearchUnavailable(
+        f"OpenSearch still refuses {len(part)} writes to {name} after {BULK_TRIES} tries."
+    )
 
 
 def _send(name: str, part: Sequence[tuple[Operation, bytes]]) -> list[dict[str, Any]]:
@@ -229,18 +232,24 @@ class IndexedChunk:
 def iter_chunks(name: str, *, page_size: int = 2000) -> Iterator[IndexedChunk]:
     """Every chunk of an index by document, edition and ordinal, read as it was when this began."""
     keys = ["document_id", "edition", "ordinal"]
-    body: dict[str, Any] = {
-        "size": page_size,
-        "_source": False,
-        "docvalue_fields": [*keys, "document", "access"],
-        "sort": keys,
-    }
+    body = {"_source": False, "docvalue_fields": [*keys, "document", "access"], "sort": keys}
+    for hit in _scroll(name, body, page_size=page_size):
+        yield _indexed_chunk(hit["fields"])
+
+
+def iter_texts(name: str, *, page_size: int = 500) -> Iterator[tuple[str, int, str]]:
+    """(public id, ordinal, text) of every chunk."""
+    body = {"_source": ["document", "ordinal", "body"], "sort": ["_doc"]}
+    for hit in _scroll(name, body, page_size=page_size):
+        yield hit["_source"]["document"], hit["_source"]["ordinal"], hit["_source"]["body"]
+
+
+def _scroll(name: str, body: dict[str, Any], *, page_size: int) -> Iterator[dict[str, Any]]:
     with _errors():
         client = get_client()
-        answer = client.search(index=name, body=body, scroll="5m")
+        answer = client.search(index=name, body=body | {"size": page_size}, scroll="5m")
         while hits := answer["hits"]["hits"]:
-            for hit in hits:
-                yield _indexed_chunk(hit["fields"])
+            yield from hits
             answer = client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": "5m"})
         client.clear_scroll(scroll_id=answer["_scroll_id"])
 
@@ -255,11 +264,6 @@ def count_chunks(name: str) -> int:
         return int(get_client().count(index=name)["count"])
 
 
-def exists(name: str) -> bool:
-    with _errors():
-        return bool(get_client().indices.exists(index=name))
-
-
 def add_language(index: SearchIndex, languages: set[str]) -> None:
     """Record languages that were written to an index, so that queries ask their fields."""
     if missing := sorted(languages - set(index.languages)):
@@ -269,7 +273,9 @@ def add_language(index: SearchIndex, languages: set[str]) -> None:
 
 def mark_live(tenant: Tenant, index: SearchIndex) -> None:
     """Let `index` serve the tenant. The caller holds the transaction that makes it so."""
-    SearchIndex.objects.filter(tenant=tenant, state=SearchIndex.State.LIVE).update(state=SearchIndex.State.RETIRED)
+    SearchIndex.objects.filter(tenant=tenant, state=SearchIndex.State.LIVE).update(
+        state=SearchIndex.State.RETIRED
+    )
     index.state, index.live_at = SearchIndex.State.LIVE, timezone.now()
     index.save(update_fields=["state", "live_at"])
     tenant.live_index = index

@@ -1,6 +1,7 @@
 """The index contract: which fields a chunk has in OpenSearch, and how a chunk becomes one. Pure.
 
-Each document fills one `text_<language>` field with body, title and headings, analysed for its language; BM25 asks that.
+Each document fills one `text_<language>` field with body, title and headings, analysed for its language;
+BM25 asks that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,7 +72,11 @@ def text_field(language: str) -> str:
 def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and mapping of a new physical index. `meta` goes to `_meta`: variant, dimension, chunking version."""
     text_fields = {f"text_{code}": {"type": "text", "analyzer": name} for code, name in ANALYZERS.items()}
-    keyword, date, unindexed = {"type": "keyword"}, {"type": "date"}, {"type": "keyword", "index": False, "doc_values": False}
+    keyword, date, unindexed = (
+        {"type": "keyword"},
+        {"type": "date"},
+        {"type": "keyword", "index": False, "doc_values": False},
+    )
     return {
         "settings": {
             "index": {

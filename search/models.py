@@ -29,7 +29,9 @@ class Tenant(models.Model):
     language = models.CharField(
         max_length=8, default="en", help_text="Language of documents that do not say theirs (ISO 639-1)."
     )
-    is_public = models.BooleanField(default=False, help_text="Anyone may search it on the page, without groups.")
+    is_public = models.BooleanField(
+        default=False, help_text="Anyone may search it on the page, without groups."
+    )
     content_version = models.BigIntegerField(default=0, editable=False)
     live_index = models.ForeignKey(
         "SearchIndex", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
@@ -69,7 +71,9 @@ class ApiKey(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=200)
-    prefix = models.CharField(max_length=16, editable=False, help_text="The key's beginning, to tell keys apart.")
+    prefix = models.CharField(
+        max_length=16, editable=False, help_text="The key's beginning, to tell keys apart."
+    )
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list, help_text='Of "search", "ask", "documents", "sources".')
     groups = models.JSONField(default=list, blank=True, help_text="Access groups that the key holds.")
@@ -105,7 +109,9 @@ class SearchIndex(models.Model):
     variant = models.CharField(max_length=200)
     dimension = models.PositiveIntegerField()
     chunking_version = models.CharField(max_length=32)
-    languages = models.JSONField(default=list, help_text="Languages of what was written to it: the fields to ask.")
+    languages = models.JSONField(
+        default=list, help_text="Languages of what was written to it: the fields to ask."
+    )
     state = models.CharField(max_length=16, choices=State, default=State.BUILDING)
     created_at = models.DateTimeField(auto_now_add=True)
     live_at = models.DateTimeField(null=True, blank=True)
@@ -115,7 +121,9 @@ class SearchIndex(models.Model):
         verbose_name_plural = "search indexes"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "number"], name="one_index_per_tenant_and_number"),
-            models.UniqueConstraint(fields=["tenant"], condition=Q(state="building"), name="one_building_index_per_tenant"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(state="building"), name="one_building_index_per_tenant"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -134,7 +142,9 @@ class MetadataField(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="metadata_fields")
     name = models.CharField(max_length=64)
     type = models.CharField(max_length=16, choices=Type)
-    is_declared = models.BooleanField(default=True, editable=False, help_text="Not only inferred from a document.")
+    is_declared = models.BooleanField(
+        default=True, editable=False, help_text="Not only inferred from a document."
+    )
 
     class Meta:
         ordering: ClassVar = ["tenant", "name"]
@@ -156,7 +166,9 @@ class Profile(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "name", "version"], name="one_profile_per_tenant_name_and_version")
+            models.UniqueConstraint(
+                fields=["tenant", "name", "version"], name="one_profile_per_tenant_name_and_version"
+            )
         ]
 
     def __str__(self) -> str:
@@ -177,10 +189,14 @@ class Document(models.Model):
         DELETED = "deleted"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="documents")
-    public_id = models.CharField(max_length=512, help_text="Unique in its tenant; a synced document's is source/path.")
+    public_id = models.CharField(
+        max_length=512, help_text="Unique in its tenant; a synced document's is source/path."
+    )
     source_key = models.CharField(max_length=64, blank=True, help_text="Slug of the source it came from.")
     title = models.CharField(max_length=500, blank=True)
-    derives_title = models.BooleanField(default=True, help_text="No title was given: it is the content's own.")
+    derives_title = models.BooleanField(
+        default=True, help_text="No title was given: it is the content's own."
+    )
     url = models.CharField(max_length=2000, blank=True)
     media_type = models.CharField(max_length=100, blank=True)
     language = models.CharField(max_length=8, blank=True, help_text="Given or detected; empty: the tenant's.")
@@ -198,11 +214,15 @@ class Document(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "public_id"], name="one_document_per_tenant_and_public_id")
+            models.UniqueConstraint(
+                fields=["tenant", "public_id"], name="one_document_per_tenant_and_public_id"
+            )
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["tenant"], condition=Q(hides_unacknowledged=True), name="document_hides_unacknowledged"
+                fields=["tenant"],
+                condition=Q(hides_unacknowledged=True),
+                name="document_hides_unacknowledged",
             ),
             models.Index(fields=["tenant", "state"], name="document_tenant_state"),
             models.Index(fields=["tenant", "source_key"], name="document_tenant_source"),
@@ -227,17 +247,25 @@ class Edition(models.Model):
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="editions")
     index = models.ForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="editions")
     number = models.PositiveIntegerField()
-    revision = models.PositiveBigIntegerField(help_text="The document's revision whose state the chunks carry.")
-    content_hash = models.CharField(max_length=64, help_text="Of everything that the chunks' text is made from.")
+    revision = models.PositiveBigIntegerField(
+        help_text="The document's revision whose state the chunks carry."
+    )
+    content_hash = models.CharField(
+        max_length=64, help_text="Of everything that the chunks' text is made from."
+    )
     chunk_count = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=16, choices=State, default=State.WRITING)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["document", "number"], name="one_edition_per_document_and_number"),
             models.UniqueConstraint(
-                fields=["document", "index"], condition=Q(state="live"), name="one_live_edition_per_document_and_index"
+                fields=["document", "number"], name="one_edition_per_document_and_number"
+            ),
+            models.UniqueConstraint(
+                fields=["document", "index"],
+                condition=Q(state="live"),
+                name="one_live_edition_per_document_and_index",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["index", "state"], name="edition_index_state")]

@@ -1,7 +1,9 @@
 """Pure: a typed request → the bodies sent to OpenSearch. User text only ever reaches `match`.
 
-Two steps. First candidates: one native `hybrid` query, ids alone as docvalues (with `_none_` stored fields the engine reads
-no text for the hundreds that will not be shown). Then the page: those ids with their text, highlights and per-leg scores.
+Two steps. First candidates: one native `hybrid` query, ids alone as docvalues (with `_none_` stored fields
+the engine reads
+no text for the hundreds that will not be shown). Then the page: those ids with their text, highlights and
+per-leg scores.
 """
 
 import hashlib
@@ -48,7 +50,9 @@ def vector_query(vector: Any, k: int) -> Body:
     return {"knn": {VECTOR_FIELD: {"vector": vector, "k": k}}}
 
 
-def candidates_body(legs: Legs, *, door: Body, depth: int, pipeline: Body | str | None, explain: bool = False) -> Body:
+def candidates_body(
+    legs: Legs, *, door: Body, depth: int, pipeline: Body | str | None, explain: bool = False
+) -> Body:
     """Step one: chunk ids by fused score. Hybrid takes the door as its own `filter`, so that it holds for both legs."""
     body: Body = {
         "size": depth,
@@ -63,7 +67,11 @@ def candidates_body(legs: Legs, *, door: Body, depth: int, pipeline: Body | str 
     if legs.mode is Mode.VECTOR:
         knn = {"knn": {VECTOR_FIELD: {"vector": legs.vector, "k": depth, "filter": door}}}
         return body | {"query": knn}
-    hybrid = {"queries": [lexical, vector_query(legs.vector, depth)], "filter": door, "pagination_depth": depth}
+    hybrid = {
+        "queries": [lexical, vector_query(legs.vector, depth)],
+        "filter": door,
+        "pagination_depth": depth,
+    }
     body |= {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
     return body | {"explain": True} if explain else body
 
@@ -71,7 +79,8 @@ def candidates_body(legs: Legs, *, door: Body, depth: int, pipeline: Body | str 
 def count_body(legs: Legs, *, door: Body, facets: Mapping[str, FieldSpec]) -> Body:
     """Distinct documents that match the words under the filters, and the facets over them.
 
-    Counted with the lexical leg alone: what a hybrid response calls total is the union of the legs' windows and moves with k.
+    Counted with the lexical leg alone: what a hybrid response calls total is the union of the legs'
+    windows and moves with k.
     """
     distinct: Body = {"cardinality": {"field": "document_id", "precision_threshold": COUNT_LIMIT}}
     aggregations: Body = {"documents": distinct}
@@ -122,7 +131,7 @@ def _highlight(languages: Sequence[str]) -> Body:
         "encoder": "html",
         "pre_tags": ["<mark>"],
         "post_tags": ["</mark>"],
-        "fields": {name: options for name in fields},
+        "fields": dict.fromkeys(fields, options),
     }
 
 

@@ -58,7 +58,9 @@ def candidates(request: CandidatesQuery) -> Retrieved:
     if request.facets is not None:
         bodies.append(query.count_body(request.legs, door=request.door, facets=request.facets))
     answers = _multi_search(request.index, bodies)
-    total, facets = _decode_counts(answers[1], request.facets) if request.facets is not None else (_NO_TOTAL, {})
+    total, facets = (
+        _decode_counts(answers[1], request.facets) if request.facets is not None else (_NO_TOTAL, {})
+    )
     return Retrieved(
         candidates=tuple(_decode_candidate(hit) for hit in answers[0]["hits"]["hits"]),
         total=total,
@@ -68,7 +70,9 @@ def candidates(request: CandidatesQuery) -> Retrieved:
     )
 
 
-def read_page(index: str, legs: query.Legs, *, chunk_ids: Sequence[str], door: query.Body, highlight: bool) -> dict[str, ReadChunk]:
+def read_page(
+    index: str, legs: query.Legs, *, chunk_ids: Sequence[str], door: query.Body, highlight: bool
+) -> dict[str, ReadChunk]:
     """Step two: the text, highlights and per-leg scores of chunks, by id. An id that is gone is left out."""
     body = query.page_body(legs, chunk_ids=chunk_ids, door=door, highlight=highlight)
     with _engine_errors():
@@ -89,7 +93,9 @@ def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, An
 
 def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
     reason = f"{error.get('type')}: {error.get('reason')}"
-    if "is not defined" in reason:  # the pipeline is gone with the node's data: put it again at the next query
+    if (
+        "is not defined" in reason
+    ):  # the pipeline is gone with the node's data: put it again at the next query
         _ensured_pipelines.clear()
     if status in (404, 429, 500, 502, 503, 504) or "is not defined" in reason:
         return OpenSearchUnavailable(f"OpenSearch can not search now ({reason}).")
@@ -160,7 +166,8 @@ def _decode_chunk(hit: Mapping[str, Any]) -> ReadChunk:
 
 
 class _engine_errors:  # noqa: N801  reads as a statement: `with _engine_errors():`
-    """An engine that is down, overloaded or without the index is OpenSearchUnavailable; anything else is our mistake."""
+    """An engine that is down, overloaded or without the index is OpenSearchUnavailable; anything else is
+    our mistake."""
 
     def __enter__(self) -> None:
         return None

@@ -1,4 +1,5 @@
-"""What the search and ask endpoints take. Unknown fields are refused, so that a misspelt one is not silently ignored."""
+"""What the search and ask endpoints take. Unknown fields are refused, so that a misspelt one is not
+silently ignored."""
 
 from typing import Any
 
@@ -13,7 +14,9 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            raise serializers.ValidationError({str(name): ["Unknown field."] for name in sorted(unknown, key=str)})
+            raise serializers.ValidationError(
+                {str(name): ["Unknown field."] for name in sorted(unknown, key=str)}
+            )
         return super().to_internal_value(data)
 
 
@@ -41,7 +44,12 @@ class SearchSerializer(StrictSerializer):
         """The validated request."""
         fields = dict(self.validated_data)
         return SearchRequest(
-            **fields | {"mode": Mode(fields["mode"]), "facets": tuple(fields["facets"]), "filters": fields.get("filters")}
+            **fields
+            | {
+                "mode": Mode(fields["mode"]),
+                "facets": tuple(fields["facets"]),
+                "filters": fields.get("filters"),
+            }
         )
 
 

@@ -1,6 +1,8 @@
-"""The query flow, readable top to bottom: response cache → embedding → candidates → visibility → page → rerank → response.
+"""The query flow, readable top to bottom: response cache → embedding → candidates → visibility → page →
+rerank → response.
 
-`search` gives the API's JSON and uses the response cache; `retrieve` is the flow without it, for answers and evaluation.
+`search` gives the API's JSON and uses the response cache; `retrieve` is the flow without it, for answers
+and evaluation.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +62,8 @@ class _Candidates:
 def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     """A search as the API's JSON.
 
-    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. Whatever else fails is left out and named in `degraded`.
+    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. Whatever else fails is left out and named
+    in `degraded`.
     """
     clock = StageClock()
     target = live_target(principal.tenant_id)
@@ -202,7 +205,9 @@ def _empty_result(clock: StageClock) -> SearchResult:
 
 def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldSpec]:
     if unknown := [name for name in names if name not in target.schema]:
-        raise InvalidRequest(f"There is no field {unknown[0]!r}.", fields={"facets": [f"Unknown: {', '.join(unknown)}."]})
+        raise InvalidRequest(
+            f"There is no field {unknown[0]!r}.", fields={"facets": [f"Unknown: {', '.join(unknown)}."]}
+        )
     return {name: target.schema[name] for name in names}
 
 
@@ -214,7 +219,9 @@ def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
     return depth
 
 
-def _legs(request: SearchRequest, target: IndexTarget, *, degraded: list[str], clock: StageClock) -> query.Legs:
+def _legs(
+    request: SearchRequest, target: IndexTarget, *, degraded: list[str], clock: StageClock
+) -> query.Legs:
     """The query with its embedding; without one (the embedder is down) BM25 alone answers, and says so."""
     lexical = query.Legs(request.query, target.languages, None, Mode.LEXICAL)
     if request.mode is Mode.LEXICAL:
@@ -284,7 +291,11 @@ def _visible(
     seen: set[int] = set()
     for candidate in candidates:
         document = documents.get(candidate.document_id)
-        if document is None or document.edition != candidate.edition or (group and candidate.document_id in seen):
+        if (
+            document is None
+            or document.edition != candidate.edition
+            or (group and candidate.document_id in seen)
+        ):
             continue
         seen.add(candidate.document_id)
         kept.append((candidate, document))
@@ -364,7 +375,9 @@ def _hit(
     )
 
 
-def _reranked(question: str, hits: tuple[Hit, ...], *, degraded: list[str], clock: StageClock) -> tuple[Hit, ...]:
+def _reranked(
+    question: str, hits: tuple[Hit, ...], *, degraded: list[str], clock: StageClock
+) -> tuple[Hit, ...]:
     """The window by the reranker's scores, what lies behind it in fused order; all in fused order if it fails."""
     window, rest = hits[: settings.SEARCH_RERANK_WINDOW], hits[settings.SEARCH_RERANK_WINDOW :]
     try:

@@ -1,4 +1,5 @@
-"""Reads the tenant's state that a query needs: the index version that serves, and what the filter door must leave out."""
+"""Reads the tenant's state that a query needs: the index version that serves, and what the filter door
+must leave out."""
 
 from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant

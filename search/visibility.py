@@ -1,4 +1,5 @@
-"""Candidates → those whose document is live in that edition, not deleted, in its dates and allowed now: one database query.
+"""Candidates → those whose document is live in that edition, not deleted, in its dates and allowed now:
+one database query.
 
 The index may lag behind the database; because of this check a drifted index can hide a result but never leak one.
 """
@@ -43,9 +44,13 @@ def visible_documents(
     }
 
 
-def allowed_public_ids(public_ids: Iterable[str], *, principal: Principal, index_id: int, now: datetime) -> set[str]:
+def allowed_public_ids(
+    public_ids: Iterable[str], *, principal: Principal, index_id: int, now: datetime
+) -> set[str]:
     """Those of the public ids that the principal may see now; what a cached response is rechecked with."""
     wanted = set(public_ids)
-    ids = Document.objects.filter(tenant_id=principal.tenant_id, public_id__in=wanted).values_list("pk", flat=True)
+    ids = Document.objects.filter(tenant_id=principal.tenant_id, public_id__in=wanted).values_list(
+        "pk", flat=True
+    )
     visible = visible_documents(ids, principal=principal, index_id=index_id, now=now)
     return {document.public_id for document in visible.values()}

@@ -56,7 +56,10 @@ def opensearch_node() -> Iterator[str]:
         return
     java = find_java(os.environ, download_into=settings.PATHS.cache / "jdk")
     home = assemble(settings.PATHS.cache, java_home=java.home, progress=print).home
-    with scratch_folder("ragsite-test-") as folder, Node(home=home, data_dir=folder / "node", java_home=java.home) as node:
+    with (
+        scratch_folder("ragsite-test-") as folder,
+        Node(home=home, data_dir=folder / "node", java_home=java.home) as node,
+    ):
         yield node.url
 
 
@@ -79,12 +82,15 @@ def opensearch(opensearch_node: str, settings: Any) -> Iterator[str]:
 def valkeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """URLs of a queue's and a cache's Valkey."""
     folder: Path = tmp_path_factory.mktemp("valkey")
-    with Valkey(data_dir=folder / "q", role="queue") as queue, Valkey(data_dir=folder / "c", role="cache") as caches:
+    with (
+        Valkey(data_dir=folder / "q", role="queue") as queue,
+        Valkey(data_dir=folder / "c", role="cache") as caches,
+    ):
         yield queue.url, caches.url
 
 
 @pytest.fixture
-def redis(valkeys: tuple[str, str], settings: Any) -> Iterator[None]:
+def redis(valkeys: tuple[str, str], settings: Any) -> None:
     """An empty queue and an empty cache."""
     import redis as client
 
@@ -92,7 +98,6 @@ def redis(valkeys: tuple[str, str], settings: Any) -> Iterator[None]:
     settings.RQ_QUEUES["default"]["URL"] = valkeys[0]
     for url in valkeys:
         client.Redis.from_url(url).flushall()
-    yield
 
 
 @pytest.fixture

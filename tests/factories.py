@@ -32,7 +32,12 @@ def ingest(tenant: Tenant, public_id: str, text: str, **fields: Any) -> Accepted
     return accepted
 
 
-def authorization(tenant: Tenant, *, scopes: tuple[str, ...] = ("search", "ask", "documents", "sources"), groups: tuple[str, ...] = ()) -> dict[str, str]:
+def authorization(
+    tenant: Tenant,
+    *,
+    scopes: tuple[str, ...] = ("search", "ask", "documents", "sources"),
+    groups: tuple[str, ...] = (),
+) -> dict[str, str]:
     """Headers of a new key, for Django's test client."""
     key = create_key(tenant, name="test", scopes=list(scopes), groups=list(groups))
     return {"Authorization": f"Bearer {key.secret}"}

@@ -11,13 +11,14 @@ for _name in ("OPENSEARCH_URL", "REDIS_URL", "REDIS_CACHE_URL", "OPENAI_BASE_URL
 os.environ["RAGSITE_DATA_DIR"] = str(checkout_paths(_CHECKOUT, purpose="tests").data)
 
 from ragsite.settings import *  # noqa: E402, F403
-from ragsite.settings import DATABASES, PATHS  # noqa: E402
+from ragsite.settings import DATABASES, PATHS, STATIC_ROOT  # noqa: E402
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: worker processes and threads of their own look at it too.
     DATABASES["default"]["TEST"] = {"NAME": str(PATHS.data / "test.sqlite3")}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else whitenoise warns
 MEDIA_ROOT = str(PATHS.data / f"uploads-{_WORKER}")
 OPENSEARCH_URL = REDIS_URL = REDIS_CACHE_URL = ""
 OPENSEARCH_INDEX_PREFIX = f"test-{os.getpid()}-{_WORKER}"

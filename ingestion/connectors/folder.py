@@ -33,7 +33,9 @@ class FolderConnector:
     def from_config(cls, config: Mapping[str, Any]) -> "FolderConnector":
         """Raises SourceError, naming the key that is wrong."""
         if unknown := set(config) - _KEYS:
-            raise SourceError(f"A folder source has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_KEYS))}.")
+            raise SourceError(
+                f"A folder source has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_KEYS))}."
+            )
         root = _root(config)
         return cls(
             root=root,
@@ -77,7 +79,11 @@ class FolderConnector:
         except OSError as error:
             return Item(path, 0, 0, refusal=f"It can't be read: {error.strerror}.")
         too_large = marks.st_size > settings.INGESTION_MAX_DOCUMENT_BYTES
-        refusal = f"It has {marks.st_size} bytes; {settings.INGESTION_MAX_DOCUMENT_BYTES} are taken." if too_large else ""
+        refusal = (
+            f"It has {marks.st_size} bytes; {settings.INGESTION_MAX_DOCUMENT_BYTES} are taken."
+            if too_large
+            else ""
+        )
         return Item(path, marks.st_mtime_ns, marks.st_size, self.fields.get(path, {}), refusal)
 
     def read(self, external_id: str) -> bytes:
@@ -113,7 +119,9 @@ def _patterns(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:
     name = path.rstrip("/").rsplit("/", 1)[-1]
     return any(
-        fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/")
+        fnmatch.fnmatch(path, pattern)
+        or fnmatch.fnmatch(name, pattern)
+        or fnmatch.fnmatch(path, f"{pattern.rstrip('/')}/")
         for pattern in patterns
     )
 

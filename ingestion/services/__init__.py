@@ -1,1 +1,2 @@
-"""The write side's services, one module a verb's noun: documents (accept), ingest (a claim), sync, rebuild, reconcile."""
+"""The write side's services, one module a verb's noun: documents (accept), ingest (a claim), sync,
+rebuild, reconcile."""

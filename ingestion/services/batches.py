@@ -1,4 +1,5 @@
-"""Bulk requests: JSON Lines, read as they come in; a line that is refused is reported by its number and spoils nothing else."""
+"""Bulk requests: JSON Lines, read as they come in; a line that is refused is reported by its number and
+spoils nothing else."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -36,14 +37,18 @@ def receive(batch: Batch, stream: IO[bytes], *, accept: Accept) -> None:
         while part := list(islice(lines, LINES_AT_ONCE)):
             _accept_part(batch, part, accept=accept)
     except OSError as error:
-        _add_errors(batch, [{"line": None, "code": "incomplete", "detail": f"The request broke off: {error}"}])
+        _add_errors(
+            batch, [{"line": None, "code": "incomplete", "detail": f"The request broke off: {error}"}]
+        )
     batch.is_received = True
     batch.save(update_fields=["is_received"])
 
 
 def _accept_part(batch: Batch, part: list[tuple[int, bytes]], *, accept: Accept) -> None:
     with transaction.atomic():
-        errors = [error for number, line in part for error in _accept_line(batch, number, line, accept=accept)]
+        errors = [
+            error for number, line in part for error in _accept_line(batch, number, line, accept=accept)
+        ]
         _add_errors(batch, errors)
 
 
@@ -67,8 +72,6 @@ def _accept_line(batch: Batch, number: int, line: bytes, *, accept: Accept) -> l
     if not line.strip():
         return []
     try:
-        if len(line) > settings.INGESTION_MAX_DOCUMENT_BYTES:
-            raise LineError("too_large", f"A line has {settings.INGESTION_MAX_DOCUMENT_BYTES} bytes at most.")
         with transaction.atomic():
             _enter(batch, accept(batch.tenant, _value(line)))
     except LineError as error:
@@ -77,6 +80,8 @@ def _accept_line(batch: Batch, number: int, line: bytes, *, accept: Accept) -> l
 
 
 def _value(line: bytes) -> Any:
+    if len(line) > settings.INGESTION_MAX_DOCUMENT_BYTES:
+        raise LineError("too_large", f"A line has {settings.INGESTION_MAX_DOCUMENT_BYTES} bytes at most.")
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:

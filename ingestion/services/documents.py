@@ -61,7 +61,9 @@ class Accepted:
     task: IngestionTask
 
 
-def accept(tenant: Tenant, public_id: str, fields: DocumentFieldsInput, *, content: Content, in_file: bool) -> Accepted:
+def accept(
+    tenant: Tenant, public_id: str, fields: DocumentFieldsInput, *, content: Content, in_file: bool
+) -> Accepted:
     """A pushed document, new or changed. `in_file` keeps its bytes in Django's storage instead of the database.
 
     Raises DocumentRefused, DocumentTooLarge, SyncedDocument.
@@ -88,7 +90,9 @@ def _check_size(content: Content) -> None:
 
 def _refuse_synced(document: Document) -> None:
     if document.source_key:
-        raise SyncedDocument(f"{document.public_id} is kept by the source {document.source_key}; change it there.")
+        raise SyncedDocument(
+            f"{document.public_id} is kept by the source {document.source_key}; change it there."
+        )
 
 
 def _locked_document(tenant: Tenant, public_id: str) -> Document | None:
@@ -117,7 +121,8 @@ def save(document: Document, fields: DocumentFieldsInput) -> Document:
 
 
 def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
-    """New metadata, access, url or title for a pushed document; its content stays. Raises DocumentRefused, SyncedDocument."""
+    """New metadata, access, url or title for a pushed document; its content stays. Raises DocumentRefused,
+    SyncedDocument."""
     with transaction.atomic():
         document = Document.objects.select_for_update().get(pk=document.pk)
         _refuse_synced(document)
@@ -128,14 +133,17 @@ def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
 
 
 def delete(document: Document) -> IngestionTask:
-    """Gone from the next request on; a task then removes its chunks. The row stays, so that no edition number comes twice."""
+    """Gone from the next request on; a task then removes its chunks. The row stays, so that no edition
+    number comes twice."""
     with transaction.atomic():
         document = Document.objects.select_for_update().get(pk=document.pk)
         document.state = Document.State.DELETED
         document.hides_unacknowledged = True
         document.revision += 1
         document.save()
-        Edition.objects.filter(document=document, state=Edition.State.LIVE).update(state=Edition.State.RETIRED)
+        Edition.objects.filter(document=document, state=Edition.State.LIVE).update(
+            state=Edition.State.RETIRED
+        )
         Tenant.objects.filter(pk=document.tenant_id).update(content_version=F("content_version") + 1)
         _forget_content(document)
         task = outbox.open_task(document, priority=Priority.DELETE, size=0)
@@ -185,7 +193,9 @@ def check_access(access: list[str] | None) -> None:
     """Raises DocumentRefused for what can't be an access group; `*` means everyone in the index."""
     for group in access or []:
         if not isinstance(group, str) or not group.strip() or group == PUBLIC or len(group) > 200:
-            message = f"{group!r} can't be an access group: a name of 1 to 200 characters that is not {PUBLIC!r}."
+            message = (
+                f"{group!r} can't be an access group: a name of 1 to 200 characters that is not {PUBLIC!r}."
+            )
             raise DocumentRefused(message, fields={"access": [message]})
 
 
@@ -194,5 +204,8 @@ def declare_fields(tenant: Tenant, metadata: Mapping[str, Any]) -> None:
     known = dict(MetadataField.objects.filter(tenant=tenant).values_list("name", "type"))
     added = schema.new_fields(metadata, {name: FieldType(kind) for name, kind in known.items()})
     MetadataField.objects.bulk_create(
-        [MetadataField(tenant=tenant, name=name, type=kind, is_declared=False) for name, kind in added.items()]
+        [
+            MetadataField(tenant=tenant, name=name, type=kind, is_declared=False)
+            for name, kind in added.items()
+        ]
     )

@@ -1,4 +1,5 @@
-"""What is done regularly: syncs by their schedule, chunks of retired editions that a worker left, expired idempotency keys."""
+"""What is done regularly: syncs by their schedule, chunks of retired editions that a worker left, expired
+idempotency keys."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +17,11 @@ def start_due_syncs() -> list[SyncRun]:
     now = timezone.now()
     sources = Source.objects.filter(is_enabled=True, sync_interval_minutes__isnull=False)
     sources = sources.annotate(last_run=Max("sync_runs__created_at"))
-    return [sync.start(source) for source in sources if _is_due(source.last_run, source.sync_interval_minutes or 0, now)]
+    return [
+        sync.start(source)
+        for source in sources
+        if _is_due(source.last_run, source.sync_interval_minutes or 0, now)
+    ]
 
 
 def _is_due(last_run: datetime | None, minutes: int, now: datetime) -> bool:

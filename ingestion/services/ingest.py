@@ -1,6 +1,8 @@
-"""Runs a claim: prepare each document, embed across all of them, one bulk, one refresh, one switch, then remove what is old.
+"""Runs a claim: prepare each document, embed across all of them, one bulk, one refresh, one switch, then
+remove what is old.
 
-Outcomes are per task. Nothing is live before every chunk is acknowledged and searchable, and only the lease's holder switches.
+Outcomes are per task. Nothing is live before every chunk is acknowledged and searchable, and only the
+lease's holder switches.
 """
 
 from collections.abc import Iterable
@@ -85,7 +87,9 @@ def _run(claim: Claim, parser: ParserChild, *, clock: StageClock) -> None:
         remove_retired(document_ids=[work.document.pk for work in works])
 
 
-def _prepare_all(claim: Claim, tenant: Tenant, versions: list[SearchIndex], parser: ParserChild) -> list[Work]:
+def _prepare_all(
+    claim: Claim, tenant: Tenant, versions: list[SearchIndex], parser: ParserChild
+) -> list[Work]:
     """Works of the tasks that could be prepared; the others are ended or released with their reason."""
     works: list[Work] = []
     sizes = _SourceSizes(tenant)
@@ -103,7 +107,12 @@ def _prepare_all(claim: Claim, tenant: Tenant, versions: list[SearchIndex], pars
 
 
 def _prepare(
-    task: IngestionTask, tenant: Tenant, versions: list[SearchIndex], *, parser: ParserChild, sizes: "_SourceSizes"
+    task: IngestionTask,
+    tenant: Tenant,
+    versions: list[SearchIndex],
+    *,
+    parser: ParserChild,
+    sizes: "_SourceSizes",
 ) -> Work:
     document = Document.objects.get(pk=task.document_id)
     if document.state == Document.State.DELETED:
@@ -162,7 +171,9 @@ class _SourceSizes:
 
 
 def _fields(document: Document, tenant: Tenant) -> DocumentFields:
-    known = MetadataField.objects.filter(tenant=tenant, name__in=list(document.metadata)).values_list("name", "type")
+    known = MetadataField.objects.filter(tenant=tenant, name__in=list(document.metadata)).values_list(
+        "name", "type"
+    )
     types = {name: FieldType(kind) for name, kind in known}
     return DocumentFields(
         tenant_uuid=tenant.uuid,
@@ -187,7 +198,9 @@ def _open_editions(works: list[Work]) -> list[Work]:
         for work in works:
             if work.text is not None and work.text.is_new:
                 content.keep(work.document, work.text)
-            drafts = tuple(replace(draft, edition=_new_edition(work.document, draft)) for draft in work.drafts)
+            drafts = tuple(
+                replace(draft, edition=_new_edition(work.document, draft)) for draft in work.drafts
+            )
             opened.append(replace(work, drafts=drafts))
     return opened
 
@@ -228,7 +241,9 @@ def _record(document_id: int, draft: Draft, chunk: Chunk, vector: object) -> Chu
     )
 
 
-def _write(works: list[Work], versions: Iterable[SearchIndex], records: dict[int, list[ChunkRecord]]) -> list[Work]:
+def _write(
+    works: list[Work], versions: Iterable[SearchIndex], records: dict[int, list[ChunkRecord]]
+) -> list[Work]:
     """Write every index and refresh it; a document with a refused chunk is marked and switches nothing."""
     fields = {work.document.pk: work.fields for work in works}
     refused: dict[int, list[str]] = {}
@@ -300,7 +315,9 @@ def _go_live(work: Work) -> None:
 def _switch_editions(work: Work) -> None:
     for draft in work.drafts:
         assert draft.edition is not None  # noqa: S101
-        others = Edition.objects.filter(document=work.document, index=draft.version).exclude(pk=draft.edition.pk)
+        others = Edition.objects.filter(document=work.document, index=draft.version).exclude(
+            pk=draft.edition.pk
+        )
         others.filter(number__lt=draft.edition.number).update(state=Edition.State.RETIRED)
         Edition.objects.filter(pk=draft.edition.pk).update(state=Edition.State.LIVE)
     for edition in work.updates:

@@ -1,4 +1,4 @@
-"""Loads a judged set as documents come in from outside: accepted in batches, or synced from files in a folder."""
+"""Loads a judged set as documents come in from outside: accepted in batches, or synced from a folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Rebuilding: fill the next index version from stored text while the live one serves, check it, swap, keep the old one.
 
-Every task writes to all of a tenant's versions, so that nothing is lost on either side; a rebuild only opens a task for each
+Every task writes to all of a tenant's versions, so that nothing is lost on either side; a rebuild only
+opens a task for each
 document that the new version lacks. The swap is one database transaction.
 """
 
@@ -88,7 +89,9 @@ def _check(version: SearchIndex) -> None:
     expected = editions.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0
     found = index.count_chunks(version.name)
     if found < expected:
-        raise RebuildError(f"{version.name} holds {found} chunks of {expected}: run reconcile, then try again.")
+        raise RebuildError(
+            f"{version.name} holds {found} chunks of {expected}: run reconcile, then try again."
+        )
 
 
 def roll_back(tenant: Tenant) -> SearchIndex:

@@ -49,7 +49,9 @@ def run(tenant: Tenant) -> Report:
 
 
 def _has_open_task() -> Exists:
-    return Exists(IngestionTask.objects.filter(document=OuterRef("document_id"), state__in=IngestionTask.OPEN))
+    return Exists(
+        IngestionTask.objects.filter(document=OuterRef("document_id"), state__in=IngestionTask.OPEN)
+    )
 
 
 def _retire_abandoned(tenant: Tenant) -> int:
@@ -76,7 +78,12 @@ def _parts(
 
 
 def _reconcile_documents(
-    version: SearchIndex, found: dict[int, list[IndexedChunk]], *, after: int, up_to: int | None, report: Report
+    version: SearchIndex,
+    found: dict[int, list[IndexedChunk]],
+    *,
+    after: int,
+    up_to: int | None,
+    report: Report,
 ) -> None:
     """Documents with ids in (after, up_to]: what the index has of them against their editions."""
     editions = Edition.objects.filter(index=version, document_id__gt=after).select_related("document")
@@ -129,7 +136,8 @@ def _differs(chunk: IndexedChunk, document: Document) -> bool:
 
 
 def _write_again(edition: Edition, *, content_hash: str) -> None:
-    """Let a task write it: an edition without a hash is cut and written anew, one with an old revision gets its fields."""
+    """Let a task write it: an edition without a hash is cut and written anew, one with an old revision
+    gets its fields."""
     with transaction.atomic():
         Edition.objects.filter(pk=edition.pk).update(content_hash=content_hash, revision=0)
         outbox.open_task(edition.document, priority=IngestionTask.Priority.CHANGE, size=0)

@@ -125,7 +125,8 @@ def _end(sync_run_id: int, state: SyncRun.State, *, reason: str) -> None:
 
 
 class _Sync:
-    """One pass. Items are handled some hundred at a time, in short transactions; reading files happens outside of them."""
+    """One pass. Items are handled some hundred at a time, in short transactions; reading files happens
+    outside of them."""
 
     def __init__(self, run_: SyncRun, token: uuid.UUID, connector: Connector) -> None:
         self.run_, self.token, self.connector = run_, token, connector
@@ -144,7 +145,11 @@ class _Sync:
         return State.DONE
 
     def _is_cancelled(self) -> bool:
-        row = SyncRun.objects.filter(pk=self.run_.pk, lease_token=self.token).values_list("cancel_requested").first()
+        row = (
+            SyncRun.objects.filter(pk=self.run_.pk, lease_token=self.token)
+            .values_list("cancel_requested")
+            .first()
+        )
         if row is None:
             raise LeaseLost("Another worker runs this sync.")
         return bool(row[0])
@@ -172,7 +177,9 @@ class _Sync:
         return rows.select_related("document").iterator()
 
     def _mark_seen(self, external_ids: list[str]) -> None:
-        SourceItem.objects.filter(source=self.source, external_id__in=external_ids).update(last_seen_run=self.run_)
+        SourceItem.objects.filter(source=self.source, external_id__in=external_ids).update(
+            last_seen_run=self.run_
+        )
 
     def _count(self, **counts: int) -> None:
         SyncRun.objects.filter(pk=self.run_.pk).update(**{name: F(name) + by for name, by in counts.items()})
@@ -181,11 +188,13 @@ class _Sync:
         """Hash an item's bytes; an item that is refused is recorded with its reason."""
         media_type = EXTENSIONS.get("." + item.external_id.rsplit(".", 1)[-1].lower(), "")
         if refusal := item.refusal or ("" if media_type else "Its type is not supported."):
-            return self._refuse(item, refusal)
+            self._refuse(item, refusal)
+            return None
         try:
             data = self.connector.read(item.external_id)
         except SourceItemError as error:
-            return self._refuse(item, str(error))
+            self._refuse(item, str(error))
+            return None
         return Found(item, media_type, content.content_hash(data, media_type), len(data))
 
     def _refuse(self, item: Item, reason: str) -> None:
@@ -198,7 +207,9 @@ class _Sync:
         self._count(refused=1)
 
     def _accept_change(self, row: SourceItem, entry: Found) -> None:
-        unchanged = row.content_hash == entry.content_hash and row.fields_hash == fields_hash(entry.item.fields)
+        unchanged = row.content_hash == entry.content_hash and row.fields_hash == fields_hash(
+            entry.item.fields
+        )
         if unchanged:
             self._count(unchanged=1)
         elif self._write(row, entry, document=row.document):
@@ -214,7 +225,9 @@ class _Sync:
         document.media_type = entry.media_type
         try:
             with transaction.atomic():
-                fields = input_fields(entry.item.fields, default_url=self.connector.url(entry.item.external_id))
+                fields = input_fields(
+                    entry.item.fields, default_url=self.connector.url(entry.item.external_id)
+                )
                 row.document = documents.save(document, fields)
                 outbox.open_task(row.document, priority=IngestionTask.Priority.CHANGE, size=entry.size)
                 row.reason = ""
@@ -266,7 +279,9 @@ class _Sync:
 
     def _rename(self, row: SourceItem, entry: Found) -> None:
         """The Document stays, under its new id; its chunks are updated in place and nothing is embedded."""
-        stale = SourceItem.objects.filter(source=self.source, external_id=entry.item.external_id).exclude(pk=row.pk)
+        stale = SourceItem.objects.filter(source=self.source, external_id=entry.item.external_id).exclude(
+            pk=row.pk
+        )
         stale.delete()
         row.external_id = entry.item.external_id
         if self._write(row, entry, document=row.document):
@@ -275,7 +290,9 @@ class _Sync:
 
     def _delete_gone(self) -> None:
         while not self._is_cancelled():
-            gone = SourceItem.objects.filter(source=self.source, is_gone=False).exclude(last_seen_run=self.run_)
+            gone = SourceItem.objects.filter(source=self.source, is_gone=False).exclude(
+                last_seen_run=self.run_
+            )
             part = list(gone.select_related("document")[:ITEMS_AT_ONCE])
             if not part:
                 return
@@ -299,14 +316,18 @@ def _same_marks(item: Item, row: SourceItem | None) -> bool:
 
 
 def fields_hash(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest() if fields else ""
+    return (
+        hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest() if fields else ""
+    )
 
 
 def input_fields(fields: Mapping[str, Any], *, default_url: str) -> DocumentFieldsInput:
     """What a source says of an item, checked. Raises DocumentRefused, naming the field."""
     known = {*_TEXT_FIELDS, *_DATE_FIELDS, "metadata", "access"}
     if unknown := set(fields) - known:
-        raise DocumentRefused(f"A document has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
+        raise DocumentRefused(
+            f"A document has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
+        )
     access = fields.get("access")
     if not isinstance(fields.get("metadata", {}), dict) or not isinstance(access, list | None):
         raise DocumentRefused("metadata is an object, and access a list of groups.")

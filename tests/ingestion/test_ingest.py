@@ -24,7 +24,10 @@ def chunk_keys(tenant: Tenant) -> set[tuple[int, int, int]]:
     tenant.refresh_from_db()
     assert tenant.live_index is not None
     index.refresh(tenant.live_index.name)
-    return {(chunk.document_id, chunk.edition, chunk.ordinal) for chunk in index.iter_chunks(tenant.live_index.name)}
+    return {
+        (chunk.document_id, chunk.edition, chunk.ordinal)
+        for chunk in index.iter_chunks(tenant.live_index.name)
+    }
 
 
 def found(principal: Principal, query: str, **options: Any) -> list[str]:
@@ -37,7 +40,9 @@ def test_an_accepted_document_goes_live_with_its_chunks(tenant: Tenant) -> None:
     assert (accepted.document.state, accepted.task.state) == ("live", "done")
     edition = Edition.objects.get(document=accepted.document)
     assert edition.state == "live"
-    assert chunk_keys(tenant) == {(accepted.document.pk, edition.number, n) for n in range(edition.chunk_count)}
+    assert chunk_keys(tenant) == {
+        (accepted.document.pk, edition.number, n) for n in range(edition.chunk_count)
+    }
     assert edition.chunk_count == accepted.task.chunks > 3
 
 
@@ -46,7 +51,9 @@ def test_an_empty_document_is_live_without_chunks(tenant: Tenant) -> None:
     assert (accepted.document.state, accepted.task.chunks) == ("live", 0)
 
 
-def test_a_changed_text_makes_a_new_edition_and_removes_the_old_one(tenant: Tenant, principal: Principal) -> None:
+def test_a_changed_text_makes_a_new_edition_and_removes_the_old_one(
+    tenant: Tenant, principal: Principal
+) -> None:
     ingest_document(tenant, "a", "The old valve text.")
     accepted = ingest_document(tenant, "a", "The new pump text.")
     (edition,) = Edition.objects.filter(document=accepted.document)
@@ -98,7 +105,9 @@ def test_a_deletion_removes_every_chunk_and_is_then_acknowledged(tenant: Tenant)
     assert chunk_keys(tenant) == set()
 
 
-def test_a_document_deleted_before_it_was_ingested_stays_deleted(tenant: Tenant, principal: Principal) -> None:
+def test_a_document_deleted_before_it_was_ingested_stays_deleted(
+    tenant: Tenant, principal: Principal
+) -> None:
     accepted = accept(tenant, "a", "The valve text.")
     documents.delete(accepted.document)
     ingest_all(tenant)
@@ -107,7 +116,9 @@ def test_a_document_deleted_before_it_was_ingested_stays_deleted(tenant: Tenant,
     assert found(principal, "valve") == []
 
 
-def test_a_deleted_id_can_be_used_again_and_gets_a_higher_edition(tenant: Tenant, principal: Principal) -> None:
+def test_a_deleted_id_can_be_used_again_and_gets_a_higher_edition(
+    tenant: Tenant, principal: Principal
+) -> None:
     first = ingest_document(tenant, "a", "The valve text.")
     documents.delete(first.document)
     ingest_all(tenant)
@@ -212,7 +223,9 @@ def test_a_field_of_another_type_is_refused_by_name(tenant: Tenant) -> None:
     assert not Document.objects.filter(public_id="b").exists()
 
 
-def test_a_rebuild_swaps_once_complete_keeps_writes_and_rolls_back(tenant: Tenant, principal: Principal) -> None:
+def test_a_rebuild_swaps_once_complete_keeps_writes_and_rolls_back(
+    tenant: Tenant, principal: Principal
+) -> None:
     ingest_document(tenant, "a", "The valve text.")
     version = rebuild.start(tenant).version
     assert not rebuild.finish(version)
@@ -230,7 +243,9 @@ def test_a_rebuild_swaps_once_complete_keeps_writes_and_rolls_back(tenant: Tenan
     assert SearchIndex.objects.count() == 1
 
 
-def test_reconcile_finds_and_repairs_seeded_drift_and_nothing_else(tenant: Tenant, principal: Principal) -> None:
+def test_reconcile_finds_and_repairs_seeded_drift_and_nothing_else(
+    tenant: Tenant, principal: Principal
+) -> None:
     kept = ingest_document(tenant, "a", "The valve text.")
     lost = ingest_document(tenant, "b", "The pump text.")
     tenant.refresh_from_db()

@@ -72,7 +72,9 @@ def test_one_edited_one_deleted_one_renamed_give_exactly_those_changes(
     assert counts(run(source)) == {"seen": 2, "changed": 1, "renamed": 1, "deleted": 1}
     embedded: list[str] = []
     embed = get_embedder().embed_passages
-    monkeypatch.setattr(get_embedder(), "embed_passages", lambda texts: embedded.extend(texts) or embed(texts))
+    monkeypatch.setattr(
+        get_embedder(), "embed_passages", lambda texts: embedded.extend(texts) or embed(texts)
+    )
     ingest_all(tenant)
     assert len(embedded) == 1
     assert Document.objects.get(public_id="hb/parental.md").pk == leave
@@ -149,7 +151,9 @@ def test_the_metadata_file_gives_fields_and_its_change_is_noticed(tenant: Tenant
 
 
 @pytest.mark.usefixtures("redis", "transactional_db")
-def test_an_item_with_bad_metadata_is_refused_by_name_and_the_others_are_taken(tenant: Tenant, folder: Path) -> None:
+def test_an_item_with_bad_metadata_is_refused_by_name_and_the_others_are_taken(
+    tenant: Tenant, folder: Path
+) -> None:
     (folder.parent / "metadata.json").write_text('{"pump.txt": {"colour": "red"}}')
     config = {"path": str(folder), "metadata_file": "../metadata.json"}
     refused = run(sources.create(tenant, kind="folder", config=config, slug="hb"))

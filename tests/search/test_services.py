@@ -26,9 +26,24 @@ def search(principal: Principal, query: str, **options: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def corpus(tenant: Tenant) -> Tenant:
-    accept(tenant, "leave", "Parental leave lasts sixteen weeks and is fully paid.", metadata={"year": 2025, "area": "hr"})
-    accept(tenant, "pump", "The pump P-4711 must be primed before its first start.", metadata={"year": 2023, "area": "ops"})
-    accept(tenant, "travel", "Train tickets of second class are refunded within ten days.", metadata={"year": 2025})
+    accept(
+        tenant,
+        "leave",
+        "Parental leave lasts sixteen weeks and is fully paid.",
+        metadata={"year": 2025, "area": "hr"},
+    )
+    accept(
+        tenant,
+        "pump",
+        "The pump P-4711 must be primed before its first start.",
+        metadata={"year": 2023, "area": "ops"},
+    )
+    accept(
+        tenant,
+        "travel",
+        "Train tickets of second class are refunded within ten days.",
+        metadata={"year": 2025},
+    )
     ingest_all(tenant)
     return tenant
 
@@ -58,7 +73,9 @@ def test_the_vector_score_is_the_cosine_of_query_and_passage(corpus: Tenant, pri
     text = "Parental leave lasts sixteen weeks and is fully paid."
     hit = search(principal, "paid parental leave", mode=Mode.VECTOR)["hits"][0]
     embedder = get_embedder()
-    expected = float(embedder.embed_passages([f"leave\n{text}"])[0] @ embedder.embed_query("paid parental leave"))
+    expected = float(
+        embedder.embed_passages([f"leave\n{text}"])[0] @ embedder.embed_query("paid parental leave")
+    )
     assert hit["scores"]["vector"] == pytest.approx(expected, abs=1e-2)  # int8: batches differ slightly
 
 
@@ -72,7 +89,10 @@ def test_highlights_are_escaped_and_marked(tenant: Tenant, principal: Principal)
 def test_filters_hold_for_every_leg_and_for_the_total(corpus: Tenant, principal: Principal) -> None:
     only_2025 = {"field": "year", "op": "eq", "value": 2025}
     for mode in Mode:
-        assert set(ids(search(principal, "pump leave tickets", mode=mode, filters=only_2025))) == {"leave", "travel"}
+        assert set(ids(search(principal, "pump leave tickets", mode=mode, filters=only_2025))) == {
+            "leave",
+            "travel",
+        }
     body = search(principal, "pump leave tickets", filters=only_2025)
     assert body["total"] == {"value": 2, "relation": "eq"}
 
@@ -148,7 +168,13 @@ def test_dates_of_visibility_are_kept(tenant: Tenant, principal: Principal) -> N
     now = timezone.now()
     ingest(tenant, "past", "An expired valve offer.", expires_at=now - timedelta(days=1))
     ingest(tenant, "future", "A coming valve offer.", visible_from=now + timedelta(days=1))
-    ingest(tenant, "now", "A valve offer.", visible_from=now - timedelta(days=1), expires_at=now + timedelta(days=1))
+    ingest(
+        tenant,
+        "now",
+        "A valve offer.",
+        visible_from=now - timedelta(days=1),
+        expires_at=now + timedelta(days=1),
+    )
     body = search(principal, "valve offer")
     assert ids(body) == ["now"]
     assert body["total"]["value"] == 1
@@ -167,14 +193,18 @@ def test_a_new_document_is_found_although_the_query_was_cached(corpus: Tenant, p
     assert "pump2" in ids(search(principal, "pump"))
 
 
-def test_without_a_cache_the_search_answers_and_says_so(corpus: Tenant, principal: Principal, settings: Any) -> None:
+def test_without_a_cache_the_search_answers_and_says_so(
+    corpus: Tenant, principal: Principal, settings: Any
+) -> None:
     settings.REDIS_CACHE_URL = "unix:///nonexistent/cache.sock"
     body = search(principal, "pump")
     assert ids(body)[0] == "pump"
     assert body["degraded"] == ["cache_unavailable"]
 
 
-def test_with_opensearch_down_the_search_is_unavailable(corpus: Tenant, principal: Principal, settings: Any) -> None:
+def test_with_opensearch_down_the_search_is_unavailable(
+    corpus: Tenant, principal: Principal, settings: Any
+) -> None:
     settings.OPENSEARCH_URL = "http://127.0.0.1:9"
     with pytest.raises(OpenSearchUnavailable):
         search(principal, "something new")

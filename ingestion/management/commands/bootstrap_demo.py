@@ -1,4 +1,5 @@
-"""What a newcomer starts with: a public tenant, an admin user, an API key, and the sample documents as a folder source."""
+"""What a newcomer starts with: a public tenant, an admin user, an API key, and the sample documents as a
+folder source."""
 
 import secrets
 from pathlib import Path
@@ -16,10 +17,14 @@ TENANT, ADMIN, SOURCE, KEY = "demo", "admin", "kestrow", "demo"
 
 
 class Command(BaseCommand):
-    help = "Make the demo tenant, an admin user and an API key (each shown once), and sync the sample documents."
+    help = (
+        "Make the demo tenant, an admin user and an API key (each shown once), and sync the sample documents."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--no-sample", dest="sample", action="store_false", help="without the sample documents")
+        parser.add_argument(
+            "--no-sample", dest="sample", action="store_false", help="without the sample documents"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant, _ = Tenant.objects.get_or_create(
@@ -48,4 +53,6 @@ def _sample_source(tenant: Tenant) -> Source:
     source = Source.objects.filter(tenant=tenant, slug=SOURCE).first()
     folder = Path(settings.BASE_DIR) / "sample" / "documents"
     config = {"path": str(folder), "metadata_file": "../metadata.json"}
-    return source or sources.create(tenant, kind="folder", config=config, name="Kestrow documents", slug=SOURCE)
+    return source or sources.create(
+        tenant, kind="folder", config=config, name="Kestrow documents", slug=SOURCE
+    )

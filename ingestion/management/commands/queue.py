@@ -41,7 +41,9 @@ class Command(JsonCommand):
         for run in figures["syncs"]:
             self.stdout.write(f"sync of {run['source']}: {run['state']}, {run['seen']} seen")
         for failure in figures["failures"]:
-            self.stdout.write(f"{failure['state']} {failure['document']} [{failure['code']}] {failure['reason']}")
+            self.stdout.write(
+                f"{failure['state']} {failure['document']} [{failure['code']}] {failure['reason']}"
+            )
 
 
 def _by_state(rows: Any) -> dict[str, int]:

@@ -20,7 +20,9 @@ class Command(ServicesCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("tenant", metavar="TENANT")
-        parser.add_argument("--embedder", default="default", help="alias in SEARCH_EMBEDDERS for the next version")
+        parser.add_argument(
+            "--embedder", default="default", help="alias in SEARCH_EMBEDDERS for the next version"
+        )
         parser.add_argument("--now", action="store_true", help="do it here, without workers")
         parser.add_argument("--rollback", action="store_true", help="let the version before serve again")
         parser.add_argument("--drop-old", action="store_true", help="remove versions that no longer serve")

@@ -17,7 +17,9 @@ class Command(ServicesCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("tenant", nargs="?", metavar="TENANT")
-        parser.add_argument("--now", action="store_true", help="do the tasks that it opens here, without workers")
+        parser.add_argument(
+            "--now", action="store_true", help="do the tasks that it opens here, without workers"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenants = Tenant.objects.all()

@@ -20,7 +20,9 @@ class Command(ServicesCommand):
         super().add_arguments(parser)
         parser.add_argument("tenant", metavar="TENANT")
         parser.add_argument("source", metavar="SOURCE", help="the source's slug")
-        parser.add_argument("--now", action="store_true", help="do it here, ingestion included, without workers")
+        parser.add_argument(
+            "--now", action="store_true", help="do it here, ingestion included, without workers"
+        )
         parser.add_argument("--wait", action="store_true", help="wait until the workers have done it")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -47,9 +49,10 @@ def _run_here(run: SyncRun) -> None:
 
 def _wait(run: SyncRun) -> None:
     open_runs = SyncRun.objects.filter(pk=run.pk, state__in=["pending", "running"])
-    while open_runs.exists() or IngestionTask.objects.filter(
-        tenant_id=run.source.tenant_id, state__in=IngestionTask.OPEN
-    ).exists():
+    while (
+        open_runs.exists()
+        or IngestionTask.objects.filter(tenant_id=run.source.tenant_id, state__in=IngestionTask.OPEN).exists()
+    ):
         time.sleep(POLL_SECONDS)
 
 
@@ -59,4 +62,6 @@ def _figures(run: SyncRun) -> dict[str, Any]:
 
 
 def _counts(run: SyncRun) -> str:
-    return ", ".join(f"{value} {name}" for name, value in _figures(run).items() if name not in ("sync", "state"))
+    return ", ".join(
+        f"{value} {name}" for name, value in _figures(run).items() if name not in ("sync", "state")
+    )

@@ -1,4 +1,5 @@
-"""A worker: runs jobs in its own process (no fork a job, so models load once), and sweeps for what no ring announced."""
+"""A worker: runs jobs in its own process (no fork a job, so models load once), and sweeps for what no ring
+announced."""
 
 import threading
 from typing import Any
