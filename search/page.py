@@ -3,6 +3,7 @@
 Whatever comes from documents is plain text here and escaped by the templates; `_marked` alone gives HTML.
 """
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ MAX_FACET_VALUES = 30
 _MAX_CHIPS = 6
 _SNIPPET_CHARACTERS = 320
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
+_MARK_TAG = re.compile(r"</?mark>")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 MODES = (
@@ -77,7 +79,11 @@ class FacetView:
 
 def facet_views(facets: Mapping[str, Any], query: PageQuery, schema: FieldSchema) -> list[FacetView]:
     """Facets that divide the results: between 2 and MAX_FACET_VALUES values, or one that is ticked."""
-    views = [_facet_view(name, facets[name], query.selected.get(name, ())) for name in facet_fields(schema) if name in facets]
+    views = [
+        _facet_view(name, facets[name], query.selected.get(name, ()))
+        for name in facet_fields(schema)
+        if name in facets
+    ]
     return [view for view in views if view.name in query.selected or _divides(view)]
 
 
@@ -88,6 +94,7 @@ def _divides(view: FacetView) -> bool:
 def _facet_view(name: str, counted: Sequence[Mapping[str, Any]], selected: Sequence[str]) -> FacetView:
     values = [_facet_value(name, entry["value"], int(entry["count"]), selected) for entry in counted]
     known = {value.value for value in values}
+    values.sort(key=lambda value: (-value.count, value.label))
     values += [_facet_value(name, value, 0, selected) for value in selected if value not in known]
     return FacetView(name, field_label(name), tuple(values[: MAX_FACET_VALUES + len(selected) + 1]))
 
@@ -118,7 +125,8 @@ def _value_label(name: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HitView:
-    """A result as it is shown. `href` is where its title leads; `original` the document's own address, if it has one."""
+    """A result as it is shown. `href` is where its title leads; `original` the document's own address, if
+    it has one."""
 
     public_id: str
     title: str
@@ -138,20 +146,35 @@ def hit_view(hit: Mapping[str, Any], *, document_url: str) -> HitView:
         title=document["title"] or document["id"],
         href=passage_url(document_url, document["id"], chunk["ordinal"]),
         original=web_url(document["url"]),
-        headings=tuple(heading for heading in chunk["headings"] if heading != document["title"]),
+        headings=_path(chunk["headings"], document["title"]),
         page=chunk["page"],
         snippets=_snippets(hit),
         chips=chips(document["metadata"]),
-        scores=tuple((_SCORES[name], f"{score:.3f}") for name, score in hit["scores"].items() if score is not None),
+        scores=tuple(
+            (_SCORES[name], f"{score:.3f}") for name, score in hit["scores"].items() if score is not None
+        ),
     )
 
 
+def _path(headings: Sequence[str], title: str) -> tuple[str, ...]:
+    """Where a passage stands; the title is shown already."""
+    return tuple(heading for heading in headings if heading.strip().casefold() != title.strip().casefold())
+
+
 def _snippets(hit: Mapping[str, Any]) -> tuple[SafeString, ...]:
-    if hit["highlights"]:
-        return tuple(_marked(fragment) for fragment in hit["highlights"])
+    said = {hit["document"]["title"].strip(), *(heading.strip() for heading in hit["chunk"]["headings"])}
+    fragments = [_without(said, fragment) for fragment in hit["highlights"]]
+    if any(fragments):
+        return tuple(_marked(fragment) for fragment in fragments if fragment)
     text = hit["chunk"]["text"]
     short = text if len(text) <= _SNIPPET_CHARACTERS else text[:_SNIPPET_CHARACTERS].rsplit(" ", 1)[0] + " …"
     return (SafeString(escape(short)),)
+
+
+def _without(said: set[str], fragment: str) -> str:
+    """A fragment without the title and headings, which the engine's text ends with and the page shows above."""
+    blocks = [block.strip() for block in fragment.split("\n\n")]
+    return " ".join(block for block in blocks if html.unescape(_MARK_TAG.sub("", block)) not in said)
 
 
 def _marked(fragment: str) -> SafeString:
@@ -171,13 +194,17 @@ def web_url(url: str) -> str:
 
 def chips(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """(field, value) pairs to show; a field that repeats the title says nothing."""
-    shown = [(name, value) for name, value in metadata.items() if name != "title" and value not in (None, [], "")]
+    shown = [
+        (name, value) for name, value in metadata.items() if name != "title" and value not in (None, [], "")
+    ]
     return tuple((field_label(name), _chip_text(value)) for name, value in shown[:_MAX_CHIPS])
 
 
 def _chip_text(value: Any) -> str:
     values = value if isinstance(value, list) else [value]
-    text = ", ".join({"true": "Yes", "false": "No"}.get(part := value_text(item), part) for item in values[:4])
+    text = ", ".join(
+        {"true": "Yes", "false": "No"}.get(part := value_text(item), part) for item in values[:4]
+    )
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -270,7 +297,9 @@ class Problem:
 def problem(error: SearchError) -> Problem:
     if isinstance(error, InvalidRequest):
         return Problem("This search can't be run", error.detail, may_pass=False)
-    text = "The search engine is not answering right now. Your documents are safe; please try again in a moment."
+    text = (
+        "The search engine is not answering right now. Your documents are safe; please try again in a moment."
+    )
     return Problem("Search is taking a short break", text, may_pass=True)
 
 
@@ -294,7 +323,9 @@ def document_view(part: DocumentPart, *, document_url: str) -> DocumentView:
         public_id=document.public_id,
         original=web_url(document.url),
         chips=chips(document.metadata),
-        passages=part.passages,
+        passages=tuple(
+            replace(passage, headings=_path(passage.headings, document.title)) for passage in part.passages
+        ),
         count=part.count,
         previous=passage_url(document_url, document.public_id, part.first - 1) if part.first else "",
         next=passage_url(document_url, document.public_id, last) if last < part.count else "",

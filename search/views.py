@@ -1,7 +1,6 @@
 """The search page, rendered on the server: it works with JavaScript off. Who reads it is decided in `_reader` alone."""
 
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -73,26 +72,33 @@ def _search_page(request: HttpRequest, reader: Reader) -> HttpResponse:
         "ask_url": reverse("page-ask", args=[reader.tenant.slug]),
         "document_url": reverse("page-document", args=[reader.tenant.slug]),
     }
-    status, headers = HTTPStatus.OK, {}
+    failure: SearchError | None = None
     try:
         query = PageQuery.from_params(request.GET, max_characters=settings.SEARCH_MAX_QUERY_CHARACTERS)
         context["query"] = query
         context |= _found(reader, query, is_partial=_is_partial(request)) if query.text else {}
     except SearchError as error:
-        status, headers = HTTPStatus(error.status), _retry_after(error)
-        context["problem"] = page.problem(error)
+        failure = error
     if context["query"].text:
-        QUERIES.labels("page", "ok" if status == HTTPStatus.OK else "failed").inc()
-    return render(request, "search/page.html", context, status=status.value, headers=headers)
+        QUERIES.labels("page", "failed" if failure else "ok").inc()
+    return _rendered(request, "search/page.html", context, failure=failure)
+
+
+def _rendered(
+    request: HttpRequest, template: str, context: dict[str, Any], *, failure: SearchError | None
+) -> HttpResponse:
+    """The page, or in its place why there is none, under the error's status."""
+    if failure is None:
+        return render(request, template, context)
+    response = render(request, template, context | {"problem": page.problem(failure)}, status=failure.status)
+    if isinstance(failure, Unavailable):
+        response["Retry-After"] = str(failure.retry_after_seconds)
+    return response
 
 
 def _is_partial(request: HttpRequest) -> bool:
     """A request of htmx, whose answer the script streams; a page restored from history is rendered whole."""
     return bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
-
-
-def _retry_after(error: SearchError) -> dict[str, str]:
-    return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Unavailable) else {}
 
 
 def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, Any]:
@@ -158,8 +164,7 @@ def document_page(request: HttpRequest, slug: str) -> HttpResponse:
     except (NotFound, InvalidRequest) as error:
         raise Http404(str(error)) from error
     except SearchError as error:
-        context["problem"] = page.problem(error)
-        return render(request, "search/document.html", context, status=error.status, headers=_retry_after(error))
+        return _rendered(request, "search/document.html", context, failure=error)
     document_url = reverse("page-document", args=[reader.tenant.slug])
     context |= {"document": page.document_view(part, document_url=document_url), "at": _ordinal(request)}
     return render(request, "search/document.html", context)

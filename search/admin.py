@@ -1,0 +1,250 @@
+"""Admin pages of the read side: tenants and their people, keys, profiles and index versions."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
+
+from search.authentication import SCOPES, create_key
+from search.managing import STATE_COLOURS, LinesField, ReadOnly, TenantFilter, TenantScopedAdmin
+from search.models import ApiKey, Document, Membership, Profile, SearchIndex, Tenant, User
+from search.types import RetrievalSettings
+
+admin.site.unregister(Group)  # what people may do is said by their memberships
+
+
+class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
+    groups = LinesField(required=False, rows=2, help_text="Access groups, one a line.")
+
+    class Meta:
+        model = Membership
+        fields: ClassVar = ["user", "tenant", "role", "groups"]
+
+
+class MembershipInline(TabularInline):  # type: ignore[misc]
+    model = Membership
+    form = MembershipForm
+    extra = 0
+    autocomplete_fields: ClassVar = ["tenant"]
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+    """People. Only superusers see them."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    inlines: ClassVar = [MembershipInline]
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_staff", "is_superuser", "is_active")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+
+@admin.register(Membership)
+class MembershipAdmin(TenantScopedAdmin):
+    """Managers change roles and groups of their tenant's people; who is a member at all is up to superusers."""
+
+    form = MembershipForm
+    managers_may = frozenset({"view", "change"})
+    superusers_may = frozenset({"view", "add", "change", "delete"})
+    list_display = ("user", "tenant", "role", "groups_text")
+    list_filter = (TenantFilter, "role")
+    list_select_related = ("user", "tenant")
+    search_fields = ("user__username", "user__email", "tenant__name")
+    autocomplete_fields: ClassVar = ["user", "tenant"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
+        return ("user", "tenant") if obj else ()
+
+    @display(description="groups")
+    def groups_text(self, obj: Membership) -> str:
+        return ", ".join(obj.groups)
+
+
+@admin.register(Tenant)
+class TenantAdmin(TenantScopedAdmin):
+    """A tenant is never deleted here: its index would be left behind."""
+
+    tenant_path = "pk"
+    managers_may = frozenset({"view"})
+    list_display = ("name", "slug", "public_label", "documents_live", "index_name", "page_link")
+    search_fields = ("name", "slug")
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    fields = ("name", "slug", "language", "is_public")
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        return super().get_queryset(request).select_related("live_index")
+
+    @display(description="page", label={"public": "success", "members": "info"})
+    def public_label(self, obj: Tenant) -> str:
+        return "public" if obj.is_public else "members"
+
+    @display(description="live documents")
+    def documents_live(self, obj: Tenant) -> int:
+        return Document.objects.filter(tenant=obj, state=Document.State.LIVE).count()
+
+    @display(description="index")
+    def index_name(self, obj: Tenant) -> str:
+        return obj.live_index.variant if obj.live_index else ""
+
+    @display(description="")
+    def page_link(self, obj: Tenant) -> str:
+        return format_html('<a class="underline" href="{}">Open the page</a>', reverse("page-tenant", args=[obj.slug]))
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        widget=UnfoldAdminCheckboxSelectMultiple,
+        initial=["search", "ask"],
+        help_text="search and ask read; documents and sources write.",
+    )
+    groups = LinesField(
+        required=False, help_text="Access groups that the key holds, one a line. None: only what everyone may see."
+    )
+
+    class Meta:
+        model = ApiKey
+        fields: ClassVar = ["tenant", "name", "scopes", "groups", "expires_at"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(TenantScopedAdmin):
+    """The secret is shown once, in the message after the key was made. A key is revoked, not deleted."""
+
+    form = ApiKeyForm
+    list_display = ("name", "prefix", "tenant", "scopes_text", "state", "expires_at", "created_at")
+    list_filter = (TenantFilter,)
+    list_select_related = ("tenant",)
+    search_fields = ("name", "prefix")
+    fields = ("tenant", "name", "scopes", "groups", "expires_at")
+    actions = ("revoke",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        return ("tenant", "prefix", "created_at", "revoked_at") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        return (*self.fields, "prefix", "created_at", "revoked_at") if obj else self.fields
+
+    @display(description="scopes")
+    def scopes_text(self, obj: ApiKey) -> str:
+        return ", ".join(obj.scopes)
+
+    @display(description="state", label={"active": "success", "expired": "warning", "revoked": "danger"})
+    def state(self, obj: ApiKey) -> str:
+        return "active" if obj.is_active else "revoked" if obj.revoked_at else "expired"
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made = create_key(
+            obj.tenant, name=obj.name, scopes=obj.scopes, groups=obj.groups, expires_at=obj.expires_at
+        )
+        obj.pk = made.row.pk
+        obj.refresh_from_db()
+        text = format_html("Copy the key now; it is shown only this once: <code>{}</code>", made.secret)
+        messages.warning(request, text)
+
+    @action(description="Revoke", icon="key_off", variant=ActionVariant.DANGER)
+    def revoke(self, request: HttpRequest, queryset: "QuerySet[ApiKey]") -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        messages.success(request, f"Revoked {count} key{'' if count == 1 else 's'}; requests with them fail from now on.")
+
+
+@admin.register(SearchIndex)
+class SearchIndexAdmin(ReadOnly, TenantScopedAdmin):
+    list_display = ("name", "tenant", "number", "state_label", "variant", "created_at", "live_at")
+    list_filter = (TenantFilter, "state")
+    list_select_related = ("tenant",)
+    ordering = ("-id",)
+
+    @display(description="state", label=STATE_COLOURS)
+    def state_label(self, obj: SearchIndex) -> str:
+        return obj.state
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    vector_weight = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="0: only the words count; 1: only the meaning.",
+    )
+    depth = forms.IntegerField(
+        min_value=10,
+        max_value=1000,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How many passages each way of matching looks at.",
+    )
+
+    class Meta:
+        model = Profile
+        fields: ClassVar = ["tenant", "name"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        default = RetrievalSettings()
+        for name in ("vector_weight", "depth"):
+            self.fields[name].initial = self.instance.settings.get(name, getattr(default, name))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        names = ("vector_weight", "depth")
+        self.instance.settings = {name: cleaned[name] for name in names if name in cleaned}
+        return cleaned
+
+
+@admin.register(Profile)
+class ProfileAdmin(TenantScopedAdmin):
+    """Saving makes the next version, so that what was measured with one stays what it was."""
+
+    form = ProfileForm
+    list_display = ("name", "version", "tenant", "weight", "depth")
+    list_filter = (TenantFilter,)
+    list_select_related = ("tenant",)
+    ordering = ("tenant", "name", "-version")
+    fields = ("tenant", "name", "vector_weight", "depth")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
+        return ("tenant", "name") if obj else ()
+
+    @display(description="weight of meaning")
+    def weight(self, obj: Profile) -> Any:
+        return obj.settings.get("vector_weight", "")
+
+    @display(description="depth")
+    def depth(self, obj: Profile) -> Any:
+        return obj.settings.get("depth", "")
+
+    def save_model(self, request: HttpRequest, obj: Profile, form: Any, change: bool) -> None:
+        versions = Profile.objects.filter(tenant=obj.tenant, name=obj.name).aggregate(last=Max("version"))
+        obj.pk, obj.version = None, (versions["last"] or 0) + 1
+        obj._state.adding = True  # noqa: SLF001  Django's own way to save a copy
+        obj.save()
+
+    def response_change(self, request: HttpRequest, obj: Profile) -> HttpResponse:
+        messages.info(request, f"Requests that name {obj.name} now use version {obj.version}.")
+        return super().response_change(request, obj)
