@@ -1,15 +1,17 @@
 """Every URL of the project."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
-from search import health
+from search import health, streams, views
 from search.api import SearchView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
+    path("ask", streams.ask, name="ask"),
     path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
     path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
     path("documents/<path:public_id>", ingestion_api.DocumentView.as_view(), name="document"),
@@ -30,4 +32,10 @@ urlpatterns = [
     path("api/v1/", include((api, "api"))),
     path("admin/rq/", include("django_rq.urls")),
     path("admin/", admin.site.urls),
+    path("login/", LoginView.as_view(template_name="search/login.html", next_page="/"), name="login"),
+    path("logout/", LogoutView.as_view(next_page="/"), name="logout"),
+    path("", views.home, name="page-home"),
+    path("t/<slug:slug>/", views.tenant_page, name="page-tenant"),
+    path("t/<slug:slug>/ask", views.page_ask, name="page-ask"),
+    path("t/<slug:slug>/document", views.document_page, name="page-document"),
 ]
