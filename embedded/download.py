@@ -105,14 +105,14 @@ def fetch(artifact: Artifact, *, into: Path, progress: Progress, resolve: Resolv
 def resolve_from_maven(artifact: Artifact, into: Path, *, progress: Progress) -> Path:
     from jgo.maven import MavenContext, PythonResolver
 
-    resolver = PythonResolver(progress_callback=partial(_report_bytes, progress))
+    resolver = PythonResolver(progress_callback=partial(report_bytes, progress))
     context = MavenContext(resolver=resolver, repo_cache=into, timeout=60)
     component = context.project(artifact.group, artifact.name).at_version(artifact.version)
     return Path(component.artifact(packaging="zip").resolve())
 
 
 @contextmanager
-def _report_bytes(progress: Progress, name: str, total: int) -> Iterator[Callable[[int], None]]:
+def report_bytes(progress: Progress, name: str, total: int) -> Iterator[Callable[[int], None]]:
     """Gives a function that takes the size of each piece and reports now and then."""
     received = 0
     reported_at = time.monotonic()

@@ -80,3 +80,12 @@ def test_every_artifact_is_pinned_by_its_own_hash() -> None:
     hashes = {artifact.sha256 for artifact in (SERVER, *PLUGINS)}
     assert len(hashes) == 5
     assert all(len(value) == 64 for value in hashes)
+
+
+def test_a_long_download_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(download, "REPORT_EVERY_S", 0.0)
+    with download.report_bytes(said.append, "knn.zip", 6_000_000) as add:
+        add(2_000_000)
+        add(3_000_000)
+    assert said == ["knn.zip: 2 of 6 MB", "knn.zip: 5 of 6 MB"]
