@@ -114,6 +114,7 @@ def _accept_upload(tenant: Tenant, request: Request) -> Accepted:
     file = request.FILES["file"]
     serializer = UploadFieldsSerializer(data=_metadata_part(_part(request, "metadata")))
     serializer.is_valid(raise_exception=True)
+    file.seek(0)  # the idempotency check has read it
     data = file.read()
     content = Content(data, media_type_of(file.name, data[:HEAD_BYTES]), filename=file.name)
     public_id = serializer.validated_data.get("id", file.name)
