@@ -5,7 +5,7 @@ A connector lists what there is, with version marks, and reads one item's bytes.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -22,6 +22,17 @@ class Item:
     size: int
     fields: Mapping[str, Any] = field(default_factory=dict)
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """One setting of a kind of source, as a form asks for it."""
+
+    name: str
+    label: str
+    help: str
+    kind: Literal["text", "lines", "flag"] = "text"
+    required: bool = False
 
 
 class Connector(Protocol):
@@ -47,3 +58,9 @@ def open_connector(kind: str, config: Mapping[str, Any]) -> Connector:
         raise SourceError(f"There is no source kind {kind!r}; there are {known}.")
     connector: Connector = import_string(settings.INGESTION_CONNECTORS[kind]).from_config(config)
     return connector
+
+
+def config_fields(kind: str) -> tuple[ConfigField, ...]:
+    """What a kind of source is configured by."""
+    fields: tuple[ConfigField, ...] = import_string(settings.INGESTION_CONNECTORS[kind]).config_fields
+    return fields

@@ -10,15 +10,23 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 
-from ingestion.connectors import Item
+from ingestion.connectors import ConfigField, Item
 from ingestion.exceptions import SourceError, SourceItemError
 from ingestion.parsers.media_types import EXTENSIONS
 
-_KEYS = {"path", "include", "exclude", "metadata_file", "url_prefix", "allow_empty"}
+CONFIG_FIELDS = (
+    ConfigField("path", "Folder", "Where it lies on the server, as /srv/handbook.", required=True),
+    ConfigField("include", "Include", "Patterns of paths, one a line, as *.pdf. None: every supported file.", "lines"),
+    ConfigField("exclude", "Exclude", "Patterns of paths to leave out, one a line, as drafts or *.tmp.md.", "lines"),
+    ConfigField("metadata_file", "Metadata file", "JSON by relative path: title, metadata, access, dates."),
+    ConfigField("url_prefix", "Address prefix", "Put before the relative path, where readers can open the files."),
+    ConfigField("allow_empty", "May become empty", "Else an empty folder deletes nothing: it may be unmounted.", "flag"),
+)
+_KEYS = {field.name for field in CONFIG_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class FolderConnector:
     exclude: tuple[str, ...]
     fields: Mapping[str, Mapping[str, Any]]
     url_prefix: str
+    config_fields: ClassVar[tuple[ConfigField, ...]] = CONFIG_FIELDS
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "FolderConnector":
