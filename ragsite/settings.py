@@ -207,6 +207,8 @@ INGESTION_PARSER_OUTPUT_BYTES = env.int("INGESTION_PARSER_OUTPUT_BYTES", default
 # Folders that a folder source may name; empty: any that the process can read
 INGESTION_FOLDER_ROOTS = env.list("INGESTION_FOLDER_ROOTS", default=[])
 INGESTION_CONNECTORS = {"folder": "ingestion.connectors.folder.FolderConnector"}
+# Where a worker gives its metrics to Prometheus, on a host or in a container of its own; 0: nowhere
+INGESTION_METRICS_PORT = env.int("INGESTION_METRICS_PORT", default=0)
 
 # API
 REST_FRAMEWORK = {

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django_rq import get_queue
+from prometheus_client import start_http_server
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
@@ -25,6 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         jobs.parser()  # before the embedder is loaded, so that the child does not inherit its memory
+        if settings.INGESTION_METRICS_PORT:
+            start_http_server(settings.INGESTION_METRICS_PORT)
         queue = get_queue()
         stopped = threading.Event()
         sweeper = threading.Thread(target=_sweep_regularly, args=(stopped,), name="sweeper", daemon=True)
