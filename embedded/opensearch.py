@@ -1,10 +1,5 @@
 """One OpenSearch node on the loopback, without the security plugin.
 
-    Node(*, home: Path, data_dir: Path, port: int = 0, heap: str = "1g", java_home: Path | None = None)
-        .url  .start()  .stop()  and as a context manager; or .command() for a supervisor, then
-        .wait_until_ready(process)
-    assemble(cache: Path, *, java_home, progress) -> Assembled(home, downloaded_bytes)
-
 Several nodes may share one `home` (nothing is written there); each has a `data_dir` of its own, which, when
 we are root, must lie where an unprivileged user can enter (such as embedded.paths.scratch_folder).
 """
