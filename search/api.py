@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import structlog
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +12,9 @@ from search import services
 from search.authentication import principal_of
 from search.metrics import QUERIES
 from search.serializers import SearchSerializer
+
+logger = structlog.get_logger(__name__)
+_LOGGED = ("request_id", "cache", "timings", "degraded")
 
 
 class SearchView(APIView):
@@ -24,6 +28,9 @@ class SearchView(APIView):
     def post(self, request: Request) -> Response:
         serializer = SearchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        body = services.search(principal_of(request), serializer.request())
+        principal = principal_of(request)
+        body = services.search(principal, serializer.request())
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
+        logged = {name: body[name] for name in _LOGGED}
+        logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)
         return Response(body)

@@ -13,7 +13,7 @@ from tests.factories import accept, authorization, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
 WORDS = ("valve", "pump", "gasket", "leave", "travel", "invoice")
-REQUESTS = 400
+REQUESTS = 1000
 
 
 def fill(slug: str, mark: str) -> Tenant:

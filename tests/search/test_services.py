@@ -228,3 +228,33 @@ def test_with_the_embedder_down_words_alone_answer(
 def test_a_tenant_without_documents_finds_nothing(tenant: Tenant, principal: Principal) -> None:
     body = search(principal, "anything")
     assert (body["hits"], body["total"]) == ([], {"value": 0, "relation": "eq"})
+
+
+def test_a_reranker_orders_the_window_and_its_score_is_shown(
+    corpus: Tenant, principal: Principal, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.fakes import FakeReranker
+
+    settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
+    monkeypatch.setattr(services, "get_reranker", FakeReranker)
+    body = search(principal, "train tickets refunded pump")
+    scores = [hit["scores"]["rerank"] for hit in body["hits"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(hit["score"] == hit["scores"]["rerank"] for hit in body["hits"])
+    unranked = search(principal, "train tickets refunded pump", rerank=False)
+    assert all(hit["scores"]["rerank"] is None for hit in unranked["hits"])
+
+
+def test_a_reranker_that_fails_leaves_the_fused_order_and_says_so(
+    corpus: Tenant, principal: Principal, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from search.exceptions import RerankUnavailable
+
+    def fails() -> None:
+        raise RerankUnavailable("deadline")
+
+    settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
+    monkeypatch.setattr(services, "get_reranker", fails)
+    body = search(principal, "pump")
+    assert body["degraded"] == ["rerank_unavailable"]
+    assert ids(body)[0] == "pump"
