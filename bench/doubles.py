@@ -26,6 +26,7 @@ class ChatDouble:
     reply: Reply = echo
     seconds_before: float = 0.0
     seconds_per_token: float = 0.0
+    paused: bool = False
     break_after_tokens: int | None = None
     finish_reason: str = "stop"
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -83,6 +84,8 @@ class ChatDouble:
     async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.requests.append(body)
         await asyncio.sleep(self.seconds_before)
+        while self.paused:
+            await asyncio.sleep(0.01)
         if self._failures:
             status, headers = self._failures.pop(0)
             _send_json(

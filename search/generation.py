@@ -76,14 +76,15 @@ class OpenAIGenerator:
     max_retries: int = 1
 
     def __post_init__(self) -> None:
+        import openai  # takes a second: here, in a thread, and never at the first stream in the event loop
+
+        self._openai = openai
         self.name = self.model
         self._deadline = self.timeout or settings.SEARCH_GENERATION_TIMEOUT_SECONDS
         self._async: tuple[asyncio.AbstractEventLoop, AsyncOpenAI] | None = None
 
     def generate(self, prompt: Prompt) -> Generation:
-        from openai import OpenAI
-
-        with _model_errors(self.model), OpenAI(**self._client_options()) as client:
+        with _model_errors(self.model), self._openai.OpenAI(**self._client_options()) as client:
             answer = client.chat.completions.create(**self._request(prompt))
             return _generation(answer, self.model)
 
@@ -119,12 +120,15 @@ class OpenAIGenerator:
         }
 
     def _async_client(self) -> "AsyncOpenAI":
-        """One client, with its connections, for the event loop of the process."""
-        from openai import AsyncOpenAI
+        """One client for the event loop of the process. It keeps no idle connection, since answers take seconds."""
+        import httpx2
 
         loop = asyncio.get_running_loop()
         if self._async is None or self._async[0] is not loop:
-            self._async = (loop, AsyncOpenAI(**self._client_options()))
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+            http_client = self._openai.DefaultAsyncHttpx2Client(limits=limits, timeout=self._deadline)
+            client = self._openai.AsyncOpenAI(**self._client_options(), http_client=http_client)
+            self._async = (loop, client)
         return self._async[1]
 
 
