@@ -66,7 +66,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "ragsite.middleware.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -168,6 +168,7 @@ SEARCH_RERANK_DEADLINE_SECONDS = env.float("SEARCH_RERANK_DEADLINE_SECONDS", def
 SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.5)
 SEARCH_MAX_QUERY_CHARACTERS = env.int("SEARCH_MAX_QUERY_CHARACTERS", default=2000)
 SEARCH_STREAM_POOL_SIZE = env.int("SEARCH_STREAM_POOL_SIZE", default=300)
+SEARCH_STREAM_THREADS = env.int("SEARCH_STREAM_THREADS", default=8)  # for the query flow of all streams
 SEARCH_WEB_POOL_SIZE = env.int("SEARCH_WEB_POOL_SIZE", default=16)
 SEARCH_WEB_QUEUE_SIZE = env.int("SEARCH_WEB_QUEUE_SIZE", default=64)
 SEARCH_CACHE_TIMEOUT_SECONDS = env.float("SEARCH_CACHE_TIMEOUT_SECONDS", default=0.2)
@@ -186,7 +187,7 @@ SEARCH_GENERATOR: dict[str, Any] = {
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
 # The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
-SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.35)
+SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.4)
 
 # The write side
 INGESTION_LEASE_SECONDS = env.float("INGESTION_LEASE_SECONDS", default=15.0)
