@@ -68,7 +68,7 @@ def accept(
 
     Raises DocumentRefused, DocumentTooLarge, SyncedDocument.
     """
-    _check_size(content)
+    check_size(len(content.data))
     with transaction.atomic():
         document = _locked_document(tenant, public_id)
         if document is not None:
@@ -82,10 +82,11 @@ def accept(
         return Accepted(document, task)
 
 
-def _check_size(content: Content) -> None:
+def check_size(size_bytes: int) -> None:
+    """Raises DocumentTooLarge."""
     limit = settings.INGESTION_MAX_DOCUMENT_BYTES
-    if len(content.data) > limit:
-        raise DocumentTooLarge(f"The document has {len(content.data)} bytes; {limit} are taken.")
+    if size_bytes > limit:
+        raise DocumentTooLarge(f"The document has {size_bytes} bytes; {limit} are taken.")
 
 
 def _refuse_synced(document: Document) -> None:

@@ -1,0 +1,193 @@
+"""Admin pages of documents and metadata fields. Documents are uploaded, changed and deleted by the services alone."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from ingestion import doorbell, outbox, schema
+from ingestion.admin.document_form import DocumentForm, UploadForm
+from ingestion.admin.sources import back_to
+from ingestion.exceptions import DocumentRefused
+from ingestion.models import IngestionTask, Source
+from ingestion.services import documents
+from search.managing import STATE_COLOURS, TenantFilter, TenantScopedAdmin, managed_tenants
+from search.models import Document, MetadataField
+
+_SAID = ("title", "url", "language", "metadata", "access_kind", "groups", "published_at", "visible_from", "expires_at")
+_SHOWN = ("title", "url", "language", "metadata", "access", "published_at", "visible_from", "expires_at")
+_FACTS = ("public_id", "tenant", "source_key", "state_label", "reason", "media_type", "updated_at")
+
+
+class SourceFilter(admin.SimpleListFilter):
+    title = "source"
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        sources = Source.objects.filter(tenant__in=managed_tenants(request.user))
+        names = dict(sources.values_list("slug", "name")[:200])
+        return [("-", "Uploads and API"), *names.items()]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Document]") -> "QuerySet[Document]":
+        value = self.value()
+        return queryset if value is None else queryset.filter(source_key="" if value == "-" else value)
+
+
+@admin.register(Document)
+class DocumentAdmin(TenantScopedAdmin):
+    list_display = ("title_or_id", "tenant", "source_key", "state_label", "reason", "media_type", "updated_at")
+    list_filter = (TenantFilter, "state", SourceFilter, "media_type")
+    list_select_related = ("tenant",)
+    search_fields = ("title", "public_id")
+    ordering = ("-id",)
+    actions = ("delete_documents", "rerun")
+    actions_detail = ("rerun_one", "delete_one")
+    list_before_template = "ingestion/live_list.html"
+    add_fieldsets = (
+        (None, {"fields": ("tenant", "file", "public_id")}),
+        ("Details", {"fields": _SAID}),
+    )
+
+    def get_form(self, request: HttpRequest, obj: Document | None = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = DocumentForm if obj else UploadForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Document | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        said = _SAID if self.has_change_permission(request, obj) else _SHOWN
+        return ((None, {"fields": _FACTS}), ("Details", {"fields": said}))
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        newest = IngestionTask.objects.filter(document=OuterRef("pk")).order_by("-id")
+        return super().get_queryset(request).annotate(last_reason=Subquery(newest.values("reason")[:1]))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Document | None = None) -> tuple[str, ...]:
+        return _FACTS if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A source's document is changed at its source, and a deleted one not at all."""
+        is_kept_here = not isinstance(obj, Document) or (
+            obj.source_key == "" and obj.state != Document.State.DELETED
+        )
+        return is_kept_here and super().has_change_permission(request)
+
+    @display(description="document", ordering="title")
+    def title_or_id(self, document: Document) -> str:
+        return str(document)
+
+    @display(description="state", label=STATE_COLOURS, ordering="state")
+    def state_label(self, document: Document) -> str:
+        return document.state
+
+    @display(description="what went wrong")
+    def reason(self, document: Any) -> str:
+        return document.last_reason or ""
+
+    def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
+        if change:
+            documents.change(obj, form.fields_input())
+            return
+        cleaned = form.cleaned_data
+        accepted = documents.accept(
+            cleaned["tenant"], cleaned["public_id"], form.fields_input(), content=cleaned["content"], in_file=True
+        )
+        obj.pk = accepted.document.pk
+        obj.refresh_from_db()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        tasks = IngestionTask.objects.filter(tenant__in=managed_tenants(request.user), state__in=IngestionTask.OPEN)
+        return super().changelist_view(request, {"is_live": tasks.exists()} | (extra_context or {}))
+
+    @admin.action(description="Delete the documents")
+    def delete_documents(self, request: HttpRequest, queryset: "QuerySet[Document]") -> None:
+        kept_by_source = queryset.exclude(source_key="").exclude(state=Document.State.DELETED).exists()
+        rows = list(queryset.exclude(state=Document.State.DELETED))
+        for document in rows:
+            documents.delete(document)
+        messages.success(request, f"Deleted {len(rows)} document{'' if len(rows) == 1 else 's'}; no search finds them any more.")
+        if kept_by_source:
+            messages.warning(request, "What is still at its source comes back when it changes there.")
+
+    @admin.action(description="Ingest again")
+    def rerun(self, request: HttpRequest, queryset: "QuerySet[Document]") -> None:
+        count = outbox.retry(IngestionTask.objects.filter(document__in=queryset))
+        for tenant_id in set(queryset.values_list("tenant_id", flat=True)):
+            doorbell.ring_for_tasks(tenant_id)
+        messages.success(request, f"{count} task{'' if count == 1 else 's'} will run again.")
+
+    @action(
+        description="Ingest again",
+        icon="replay",
+        dialog={"title": "Ingest again", "description": "Tries what failed once more.", "form_submit_text": "Try again"},
+    )
+    def rerun_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        self.rerun(request, self._one(request, object_id))
+        return back_to(request, "admin:search_document_change", object_id)
+
+    @action(
+        description="Delete",
+        icon="delete",
+        variant=ActionVariant.DANGER,
+        dialog={
+            "title": "Delete this document",
+            "description": "No search finds it from now on. Its text is removed for good.",
+            "form_submit_text": "Delete",
+        },
+    )
+    def delete_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        self.delete_documents(request, self._one(request, object_id))
+        address = reverse("admin:search_document_changelist")
+        if request.headers.get("HX-Request"):
+            return HttpResponse(headers={"HX-Redirect": address})
+        return HttpResponseRedirect(address)
+
+    def _one(self, request: HttpRequest, object_id: str) -> "QuerySet[Document]":
+        rows = self.get_queryset(request).filter(pk=object_id)
+        get_object_or_404(rows)
+        return rows
+
+
+class MetadataFieldForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = MetadataField
+        fields: ClassVar = ["tenant", "name", "type"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if tenant := cleaned.get("tenant"):
+            self._check(tenant.metadata_fields.count(), cleaned.get("name", ""))
+        return cleaned
+
+    def _check(self, declared: int, name: str) -> None:
+        try:
+            schema.new_fields({name: None}, {})
+        except DocumentRefused as error:
+            self.add_error("name", str(error).partition(": ")[2])
+        if declared >= schema.MAX_FIELDS:
+            self.add_error(None, f"A tenant has {schema.MAX_FIELDS} metadata fields at most.")
+
+
+@admin.register(MetadataField)
+class MetadataFieldAdmin(TenantScopedAdmin):
+    """A field's type is in the index, so that it is declared once and never changed."""
+
+    form = MetadataFieldForm
+    managers_may = frozenset({"view", "add"})
+    superusers_may = frozenset({"view", "add"})
+    list_display = ("name", "type", "tenant", "origin")
+    list_filter = (TenantFilter, "type")
+    list_select_related = ("tenant",)
+    search_fields = ("name",)
+
+    @display(description="origin", label={"declared": "success", "first seen": "info"})
+    def origin(self, field: MetadataField) -> str:
+        return "declared" if field.is_declared else "first seen"
