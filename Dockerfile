@@ -3,7 +3,7 @@
 FROM python:3.11-slim AS packages
 
 # torch is needed to export the embedding model below, and by models and rerankers chosen by a setting. The lock's torch is
-# the one with CUDA libraries (4 GB). Give the index of PyTorch's own CPU builds to leave those out; they carry another
+# the one with CUDA libraries. Give the index of PyTorch's own CPU builds to leave those out; they carry another
 # hash than the lock knows, so that this one package is then pinned by its version alone.
 ARG TORCH_INDEX_URL=""
 
