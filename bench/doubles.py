@@ -3,8 +3,10 @@
 It tells nothing about a model: what it says, and how fast, is scripted. It holds hundreds of streams.
 """
 
+import argparse
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -185,3 +187,21 @@ def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
     read = sum(len(str(message["content"]).split()) for message in body["messages"])
     written = len(_tokens(text))
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def main() -> None:
+    """Runs until standard input is closed; the base URL is the only line that it prints."""
+    parser = argparse.ArgumentParser(description="A double of a chat.completions server.")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that a stream takes")
+    parser.add_argument("--tokens", type=int, default=100, help="of an answer")
+    options = parser.parse_args()
+    words = ["word"] * options.tokens
+    pause = options.seconds / max(1, options.tokens)
+    with ChatDouble(reply=lambda body: " ".join(words), seconds_per_token=pause) as double:
+        sys.stdout.write(double.base_url + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
