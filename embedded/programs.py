@@ -1,8 +1,9 @@
 """What `make up` runs besides the servers: its settings, read from the environment once, and each command."""
 
+import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedded.exceptions import EmbeddedError
@@ -65,9 +66,12 @@ class Programs:
         return self._python(name, str(self.checkout / "manage.py"), name, *arguments, log=log)
 
     def workers(self, count: int) -> list[Command]:
+        """The workers share the processors: what embeds passages is busy with nothing else."""
+        threads = str(max(1, (os.cpu_count() or 1) // count))
+        workers = replace(self, env={"SEARCH_MODEL_THREADS": threads, **self.env})
         script = str(self.checkout / "manage.py")
         names = [f"worker-{number}" for number in range(1, count + 1)]
-        return [self._python(name, script, "worker", log=self.paths.logs / f"{name}.log") for name in names]
+        return [workers._python(name, script, "worker", log=self.paths.logs / f"{name}.log") for name in names]
 
     def scheduler(self) -> Command:
         return self.manage("scheduler")
