@@ -111,6 +111,12 @@ def drop_index(name: str) -> None:
         get_client().indices.delete(index=name, ignore=404)
 
 
+def require_engine() -> None:
+    """Raises OpenSearchUnavailable when the engine is down, before work is spent that it would have to take."""
+    with _errors():
+        get_client().info()
+
+
 def refresh(name: str) -> None:
     """Make what was written searchable."""
     with _errors():

@@ -68,6 +68,7 @@ def run(claim: Claim, parser: ParserChild) -> None:
 
 
 def _run(claim: Claim, parser: ParserChild, *, clock: StageClock) -> None:
+    index.require_engine()
     tenant = Tenant.objects.get(pk=claim.tenant_id)
     versions = indexes.writable(tenant)
     with clock.stage("prepare"):
