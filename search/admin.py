@@ -12,13 +12,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import action, display
-from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+)
 
 from search.authentication import SCOPES, create_key
-from search.managing import STATE_COLOURS, LinesField, ReadOnly, TenantFilter, TenantScopedAdmin
+from search.managing import STATE_COLOURS, LinesField, ReadOnly, TenantFilter, TenantScopedAdmin, column
 from search.models import ApiKey, Document, Membership, Profile, SearchIndex, Tenant, User
 from search.types import RetrievalSettings
 
@@ -78,7 +80,7 @@ class MembershipAdmin(TenantScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
         return ("user", "tenant") if obj else ()
 
-    @display(description="groups")
+    @column("groups")
     def groups_text(self, obj: Membership) -> str:
         return ", ".join(obj.groups)
 
@@ -97,32 +99,35 @@ class TenantAdmin(TenantScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         return super().get_queryset(request).select_related("live_index")
 
-    @display(description="page", label={"public": "success", "members": "info"})
+    @column("page", label={"public": "success", "members": "info"})
     def public_label(self, obj: Tenant) -> str:
         return "public" if obj.is_public else "members"
 
-    @display(description="live documents")
+    @column("live documents")
     def documents_live(self, obj: Tenant) -> int:
         return Document.objects.filter(tenant=obj, state=Document.State.LIVE).count()
 
-    @display(description="index")
+    @column("index")
     def index_name(self, obj: Tenant) -> str:
         return obj.live_index.variant if obj.live_index else ""
 
-    @display(description="")
+    @column("")
     def page_link(self, obj: Tenant) -> str:
-        return format_html('<a class="underline" href="{}">Open the page</a>', reverse("page-tenant", args=[obj.slug]))
+        return format_html(
+            '<a class="underline" href="{}">Open the page</a>', reverse("page-tenant", args=[obj.slug])
+        )
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in SCOPES],
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         initial=["search", "ask"],
         help_text="search and ask read; documents and sources write.",
     )
     groups = LinesField(
-        required=False, help_text="Access groups that the key holds, one a line. None: only what everyone may see."
+        required=False,
+        help_text="Access groups that the key holds, one a line. None: only what everyone may see.",
     )
 
     class Meta:
@@ -148,11 +153,11 @@ class ApiKeyAdmin(TenantScopedAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         return (*self.fields, "prefix", "created_at", "revoked_at") if obj else self.fields
 
-    @display(description="scopes")
+    @column("scopes")
     def scopes_text(self, obj: ApiKey) -> str:
         return ", ".join(obj.scopes)
 
-    @display(description="state", label={"active": "success", "expired": "warning", "revoked": "danger"})
+    @column("state", label={"active": "success", "expired": "warning", "revoked": "danger"})
     def state(self, obj: ApiKey) -> str:
         return "active" if obj.is_active else "revoked" if obj.revoked_at else "expired"
 
@@ -168,10 +173,12 @@ class ApiKeyAdmin(TenantScopedAdmin):
         text = format_html("Copy the key now; it is shown only this once: <code>{}</code>", made.secret)
         messages.warning(request, text)
 
-    @action(description="Revoke", icon="key_off", variant=ActionVariant.DANGER)
+    @admin.action(description="Revoke")
     def revoke(self, request: HttpRequest, queryset: "QuerySet[ApiKey]") -> None:
         count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        messages.success(request, f"Revoked {count} key{'' if count == 1 else 's'}; requests with them fail from now on.")
+        messages.success(
+            request, f"Revoked {count} key{'' if count == 1 else 's'}; requests with them fail from now on."
+        )
 
 
 @admin.register(SearchIndex)
@@ -181,7 +188,7 @@ class SearchIndexAdmin(ReadOnly, TenantScopedAdmin):
     list_select_related = ("tenant",)
     ordering = ("-id",)
 
-    @display(description="state", label=STATE_COLOURS)
+    @column("state", label=STATE_COLOURS)
     def state_label(self, obj: SearchIndex) -> str:
         return obj.state
 
@@ -231,11 +238,11 @@ class ProfileAdmin(TenantScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
         return ("tenant", "name") if obj else ()
 
-    @display(description="weight of meaning")
+    @column("weight of meaning")
     def weight(self, obj: Profile) -> Any:
         return obj.settings.get("vector_weight", "")
 
-    @display(description="depth")
+    @column("depth")
     def depth(self, obj: Profile) -> Any:
         return obj.settings.get("depth", "")
 
@@ -247,4 +254,5 @@ class ProfileAdmin(TenantScopedAdmin):
 
     def response_change(self, request: HttpRequest, obj: Profile) -> HttpResponse:
         messages.info(request, f"Requests that name {obj.name} now use version {obj.version}.")
-        return super().response_change(request, obj)
+        response: HttpResponse = super().response_change(request, obj)
+        return response

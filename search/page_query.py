@@ -34,9 +34,13 @@ class PageQuery:
         """Raises InvalidRequest for an address that the page would not make."""
         text = params.get("q", "").strip()
         if len(text) > max_characters:
-            raise InvalidRequest(f"A query has {max_characters} characters at most; this one has {len(text)}.")
+            raise InvalidRequest(
+                f"A query has {max_characters} characters at most; this one has {len(text)}."
+            )
         names = sorted(name for name in params if name.startswith(FACET_PREFIX))
-        selected = {name.removeprefix(FACET_PREFIX): tuple(dict.fromkeys(params.getlist(name))) for name in names}
+        selected = {
+            name.removeprefix(FACET_PREFIX): tuple(dict.fromkeys(params.getlist(name))) for name in names
+        }
         return cls(
             text=text,
             mode=_choice(params.get("mode", Mode.HYBRID.value)),

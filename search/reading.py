@@ -1,4 +1,5 @@
-"""Reads a document's own passages in order, for the page that a citation leads to. The same door and visibility as a search."""
+"""Reads a document's own passages in order, for the page that a citation leads to. The same door and
+visibility as a search."""
 
 from dataclasses import dataclass
 
@@ -50,7 +51,9 @@ def read_document(principal: Principal, public_id: str, *, at: int) -> DocumentP
 
 
 def _visible(principal: Principal, target: IndexTarget, public_id: str) -> VisibleDocument | None:
-    ids = Document.objects.filter(tenant_id=principal.tenant_id, public_id=public_id).values_list("pk", flat=True)
+    ids = Document.objects.filter(tenant_id=principal.tenant_id, public_id=public_id).values_list(
+        "pk", flat=True
+    )
     found = visible_documents(ids, principal=principal, index_id=target.index_id, now=timezone.now())
     return next(iter(found.values()), None)
 

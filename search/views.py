@@ -17,8 +17,8 @@ from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
 from search.models import Membership, Tenant
 from search.page_query import PAGE_SIZE, PageQuery
-from search.tenants import live_target
 from search.streams import Asked
+from search.tenants import live_target
 from search.types import FieldSchema, Principal
 
 never_shared = cache_control(private=True, no_cache=True)
@@ -128,7 +128,7 @@ def _facets(reader: Reader, query: PageQuery, schema: FieldSchema, body: dict[st
         name: services.search(reader.principal, query.facet_request(name, schema))["facets"].get(name, [])
         for name in query.selected
     }
-    return body["facets"] | ticked
+    return {**body["facets"], **ticked}
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""Admin pages of the write side. Their actions only call services and the outbox; no row is written or deleted past them."""
+"""Admin pages of the write side. Their actions call services and the outbox; no row is written past them."""
 
 from ingestion.admin import documents, sources, tasks
 

@@ -1,4 +1,4 @@
-"""What the admin's first page shows: documents by state, open and failed work, and the last syncs, of the managed tenants."""
+"""What the admin's first page shows of the managed tenants: documents by state, open and failed work, last syncs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The forms of a document: an upload, and a pushed document's fields. What a service would refuse is refused here already."""
+"""The forms of a document: an upload, and a pushed document's fields. They refuse what a service would refuse."""
 
 import re
 from typing import Any, ClassVar
@@ -34,7 +34,11 @@ class MetadataTextField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        pairs = [(name, part) for name, held in value.items() for part in (held if isinstance(held, list) else [held])]
+        pairs = [
+            (name, part)
+            for name, held in value.items()
+            for part in (held if isinstance(held, list) else [held])
+        ]
         return "\n".join(f"{name} = {_as_text(part)}" for name, part in pairs)
 
     def clean(self, value: Any) -> list[tuple[str, str]]:
@@ -71,9 +75,14 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
     """What is said of a document beside its content."""
 
     title = forms.CharField(
-        required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Empty: the content's own."
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Empty: the content's own.",
     )
-    metadata = MetadataTextField(required=False, help_text="name = value, one a line; repeat a name for a list.")
+    metadata = MetadataTextField(
+        required=False, help_text="name = value, one a line; repeat a name for a list."
+    )
     access_kind = forms.ChoiceField(
         label="Who may find it",
         choices=[(EVERYONE, "Everyone of the tenant"), (GROUPS, "Only these groups"), (NOBODY, "Nobody")],
@@ -84,7 +93,15 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Document
-        fields: ClassVar = ["title", "url", "language", "metadata", "published_at", "visible_from", "expires_at"]
+        fields: ClassVar = [
+            "title",
+            "url",
+            "language",
+            "metadata",
+            "published_at",
+            "visible_from",
+            "expires_at",
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,12 +143,23 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
         """The service writes the row, so the instance is left as it is."""
 
     def fields_input(self) -> DocumentFieldsInput:
-        names = ("title", "url", "language", "metadata", "access", "published_at", "visible_from", "expires_at")
+        names = (
+            "title",
+            "url",
+            "language",
+            "metadata",
+            "access",
+            "published_at",
+            "visible_from",
+            "expires_at",
+        )
         return DocumentFieldsInput(**{name: self.cleaned_data[name] for name in names})
 
 
 class UploadForm(DocumentForm):
-    file = forms.FileField(widget=UnfoldAdminFileFieldWidget, help_text="PDF, Word (docx), HTML, Markdown or text.")
+    file = forms.FileField(
+        widget=UnfoldAdminFileFieldWidget, help_text="PDF, Word (docx), HTML, Markdown or text."
+    )
     public_id = forms.CharField(
         label="Id",
         required=False,

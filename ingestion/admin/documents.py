@@ -6,23 +6,38 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from ingestion import doorbell, outbox, schema
 from ingestion.admin.document_form import DocumentForm, UploadForm
-from ingestion.admin.sources import back_to
 from ingestion.exceptions import DocumentRefused
 from ingestion.models import IngestionTask, Source
+from ingestion.parsers.media_types import EXTENSIONS, SUPPORTED_MEDIA_TYPES
 from ingestion.services import documents
-from search.managing import STATE_COLOURS, TenantFilter, TenantScopedAdmin, managed_tenants
+from search.managing import (
+    STATE_COLOURS,
+    TenantFilter,
+    TenantScopedAdmin,
+    column,
+    dialog_action,
+    go_to,
+    managed_tenants,
+)
 from search.models import Document, MetadataField
 
-_SAID = ("title", "url", "language", "metadata", "access_kind", "groups", "published_at", "visible_from", "expires_at")
+_SAID = (
+    "title",
+    "url",
+    "language",
+    "metadata",
+    "access_kind",
+    "groups",
+    "published_at",
+    "visible_from",
+    "expires_at",
+)
 _SHOWN = ("title", "url", "language", "metadata", "access", "published_at", "visible_from", "expires_at")
 _FACTS = ("public_id", "tenant", "source_key", "state_label", "reason", "media_type", "updated_at")
 
@@ -41,10 +56,26 @@ class SourceFilter(admin.SimpleListFilter):
         return queryset if value is None else queryset.filter(source_key="" if value == "-" else value)
 
 
+class TypeFilter(admin.SimpleListFilter):
+    title = "file type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(media_type, short_type(media_type)) for media_type in sorted(SUPPORTED_MEDIA_TYPES)]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Document]") -> "QuerySet[Document]":
+        return queryset.filter(media_type=self.value()) if self.value() else queryset
+
+
+def short_type(media_type: str) -> str:
+    """A media type as people know it: `docx`."""
+    return next((suffix[1:] for suffix, known in EXTENSIONS.items() if known == media_type), media_type)
+
+
 @admin.register(Document)
 class DocumentAdmin(TenantScopedAdmin):
-    list_display = ("title_or_id", "tenant", "source_key", "state_label", "reason", "media_type", "updated_at")
-    list_filter = (TenantFilter, "state", SourceFilter, "media_type")
+    list_display = ("title_or_id", "tenant", "source_key", "state_label", "reason", "file_type", "updated")
+    list_filter = (TenantFilter, "state", SourceFilter, TypeFilter)
     list_select_related = ("tenant",)
     search_fields = ("title", "public_id")
     ordering = ("-id",)
@@ -56,7 +87,9 @@ class DocumentAdmin(TenantScopedAdmin):
         ("Details", {"fields": _SAID}),
     )
 
-    def get_form(self, request: HttpRequest, obj: Document | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: Document | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
         kwargs["form"] = DocumentForm if obj else UploadForm
         return super().get_form(request, obj, change, **kwargs)
 
@@ -68,7 +101,10 @@ class DocumentAdmin(TenantScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         newest = IngestionTask.objects.filter(document=OuterRef("pk")).order_by("-id")
-        return super().get_queryset(request).annotate(last_reason=Subquery(newest.values("reason")[:1]))
+        rows: QuerySet[Any] = (
+            super().get_queryset(request).annotate(last_reason=Subquery(newest.values("reason")[:1]))
+        )
+        return rows
 
     def get_readonly_fields(self, request: HttpRequest, obj: Document | None = None) -> tuple[str, ...]:
         return _FACTS if obj else ()
@@ -80,15 +116,23 @@ class DocumentAdmin(TenantScopedAdmin):
         )
         return is_kept_here and super().has_change_permission(request)
 
-    @display(description="document", ordering="title")
+    @column("document", ordering="title")
     def title_or_id(self, document: Document) -> str:
         return str(document)
 
-    @display(description="state", label=STATE_COLOURS, ordering="state")
+    @column("state", label=STATE_COLOURS, ordering="state")
     def state_label(self, document: Document) -> str:
         return document.state
 
-    @display(description="what went wrong")
+    @column("type")
+    def file_type(self, document: Document) -> str:
+        return short_type(document.media_type)
+
+    @column("updated", ordering="updated_at")
+    def updated(self, document: Document) -> str:
+        return f"{document.updated_at:%Y-%m-%d %H:%M}"
+
+    @column("what went wrong")
     def reason(self, document: Any) -> str:
         return document.last_reason or ""
 
@@ -98,13 +142,19 @@ class DocumentAdmin(TenantScopedAdmin):
             return
         cleaned = form.cleaned_data
         accepted = documents.accept(
-            cleaned["tenant"], cleaned["public_id"], form.fields_input(), content=cleaned["content"], in_file=True
+            cleaned["tenant"],
+            cleaned["public_id"],
+            form.fields_input(),
+            content=cleaned["content"],
+            in_file=True,
         )
         obj.pk = accepted.document.pk
         obj.refresh_from_db()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        tasks = IngestionTask.objects.filter(tenant__in=managed_tenants(request.user), state__in=IngestionTask.OPEN)
+        tasks = IngestionTask.objects.filter(
+            tenant__in=managed_tenants(request.user), state__in=IngestionTask.OPEN
+        )
         return super().changelist_view(request, {"is_live": tasks.exists()} | (extra_context or {}))
 
     @admin.action(description="Delete the documents")
@@ -113,7 +163,10 @@ class DocumentAdmin(TenantScopedAdmin):
         rows = list(queryset.exclude(state=Document.State.DELETED))
         for document in rows:
             documents.delete(document)
-        messages.success(request, f"Deleted {len(rows)} document{'' if len(rows) == 1 else 's'}; no search finds them any more.")
+        messages.success(
+            request,
+            f"Deleted {len(rows)} document{'' if len(rows) == 1 else 's'}; no search finds them any more.",
+        )
         if kept_by_source:
             messages.warning(request, "What is still at its source comes back when it changes there.")
 
@@ -124,36 +177,21 @@ class DocumentAdmin(TenantScopedAdmin):
             doorbell.ring_for_tasks(tenant_id)
         messages.success(request, f"{count} task{'' if count == 1 else 's'} will run again.")
 
-    @action(
-        description="Ingest again",
-        icon="replay",
-        dialog={"title": "Ingest again", "description": "Tries what failed once more.", "form_submit_text": "Try again"},
-    )
+    @dialog_action("Ingest again", icon="replay", text="Tries what failed once more.", submit="Try again")
     def rerun_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.rerun(request, self._one(request, object_id))
-        return back_to(request, "admin:search_document_change", object_id)
+        self.rerun(request, self.one(request, object_id))
+        return go_to(request, reverse("admin:search_document_change", args=[object_id]))
 
-    @action(
-        description="Delete",
+    @dialog_action(
+        "Delete",
         icon="delete",
+        text="No search finds this document from now on. Its text is removed for good.",
+        submit="Delete",
         variant=ActionVariant.DANGER,
-        dialog={
-            "title": "Delete this document",
-            "description": "No search finds it from now on. Its text is removed for good.",
-            "form_submit_text": "Delete",
-        },
     )
     def delete_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.delete_documents(request, self._one(request, object_id))
-        address = reverse("admin:search_document_changelist")
-        if request.headers.get("HX-Request"):
-            return HttpResponse(headers={"HX-Redirect": address})
-        return HttpResponseRedirect(address)
-
-    def _one(self, request: HttpRequest, object_id: str) -> "QuerySet[Document]":
-        rows = self.get_queryset(request).filter(pk=object_id)
-        get_object_or_404(rows)
-        return rows
+        self.delete_documents(request, self.one(request, object_id))
+        return go_to(request, reverse("admin:search_document_changelist"))
 
 
 class MetadataFieldForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -188,6 +226,6 @@ class MetadataFieldAdmin(TenantScopedAdmin):
     list_select_related = ("tenant",)
     search_fields = ("name",)
 
-    @display(description="origin", label={"declared": "success", "first seen": "info"})
+    @column("origin", label={"declared": "success", "first seen": "info"})
     def origin(self, field: MetadataField) -> str:
         return "declared" if field.is_declared else "first seen"

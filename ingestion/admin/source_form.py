@@ -74,14 +74,18 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]
         if cleaned.get("chunk_tokens"):
             self._check_window(cleaned.get("tenant") or getattr(self.instance, "tenant", None), size)
         if overlap is not None and overlap > size // 3:
-            self.add_error("overlap_tokens", f"At most a third of a passage may overlap: {size // 3} tokens here.")
+            self.add_error(
+                "overlap_tokens", f"At most a third of a passage may overlap: {size // 3} tokens here."
+            )
 
     def _check_window(self, tenant: Tenant | None, size: int) -> None:
         live = tenant.live_index if tenant else None
         try:
             embedder = get_embedder(live.embedder if live else "default")
         except EmbeddingUnavailable as error:
-            self.add_error("chunk_tokens", f"The embedder's window can't be read now ({error}); leave this empty.")
+            self.add_error(
+                "chunk_tokens", f"The embedder's window can't be read now ({error}); leave this empty."
+            )
             return
         if size > embedder.max_tokens:
             message = f"{embedder.variant} reads {embedder.max_tokens} tokens at once; a larger passage would be cut."

@@ -5,12 +5,9 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
@@ -18,7 +15,15 @@ from ingestion.admin.source_form import PREFIX, kinds, source_form
 from ingestion.connectors import config_fields
 from ingestion.models import Source, SourceItem, SyncRun
 from ingestion.services import sync
-from search.managing import STATE_COLOURS, ReadOnly, TenantFilter, TenantScopedAdmin
+from search.managing import (
+    STATE_COLOURS,
+    ReadOnly,
+    TenantFilter,
+    TenantScopedAdmin,
+    column,
+    dialog_action,
+    go_to,
+)
 from search.models import Document
 
 COUNTS = ("seen", "added", "changed", "renamed", "unchanged", "deleted", "refused")
@@ -58,14 +63,14 @@ class ItemInline(TabularInline):  # type: ignore[misc]
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @display(description="document")
+    @column("document")
     def document_link(self, item: SourceItem) -> str:
         if item.document is None:
             return ""
         address = reverse("admin:search_document_change", args=[item.document.pk])
         return format_html('<a class="underline" href="{}">{}</a>', address, item.document)
 
-    @display(description="state", label=STATE_COLOURS | {"refused": "danger", "gone": "warning"})
+    @column("state", label=STATE_COLOURS | {"refused": "danger", "gone": "warning"})
     def state(self, item: SourceItem) -> str:
         if item.is_gone:
             return "gone"
@@ -79,7 +84,15 @@ class SourceAdmin(TenantScopedAdmin):
     """A source is disabled rather than deleted, since its documents would stay behind without one."""
 
     inlines: ClassVar = [ItemInline]
-    list_display = ("name", "tenant", "kind", "documents_by_state", "last_state", "last_progress", "is_enabled")
+    list_display = (
+        "name",
+        "tenant",
+        "kind",
+        "documents_by_state",
+        "last_state",
+        "last_progress",
+        "is_enabled",
+    )
     list_filter = (TenantFilter, "kind", "is_enabled")
     list_select_related = ("tenant",)
     list_per_page = 25
@@ -89,7 +102,9 @@ class SourceAdmin(TenantScopedAdmin):
     list_before_template = "ingestion/live_list.html"
     change_form_before_template = "ingestion/live_sync.html"
 
-    def get_form(self, request: HttpRequest, obj: Source | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: Source | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
         kwargs["form"] = source_form(self._kind(request, obj))
         return super().get_form(request, obj, change, **kwargs)
 
@@ -113,12 +128,14 @@ class SourceAdmin(TenantScopedAdmin):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
-        return ("tenant", "slug") if obj else ()
+        return ("tenant", "slug", "kind") if obj else ()
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Source | None = None) -> dict[str, tuple[str, ...]]:
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Source | None = None
+    ) -> dict[str, tuple[str, ...]]:
         return {} if obj else {"slug": ("name",)}
 
-    @display(description="documents")
+    @column("documents")
     def documents_by_state(self, source: Source) -> str:
         rows = Document.objects.filter(tenant_id=source.tenant_id, source_key=source.slug)
         counted = rows.exclude(state=Document.State.DELETED).values_list("state").annotate(count=Count("pk"))
@@ -126,15 +143,18 @@ class SourceAdmin(TenantScopedAdmin):
         return format_html_join(
             ", ",
             '<a class="underline" href="{}?tenant={}&source={}&state__exact={}">{} {}</a>',
-            ((address, source.tenant_id, source.slug, state, count, state) for state, count in counted.order_by("state")),
+            (
+                (address, source.tenant_id, source.slug, state, count, state)
+                for state, count in counted.order_by("state")
+            ),
         )
 
-    @display(description="last sync", label=STATE_COLOURS)
+    @column("last sync", label=STATE_COLOURS)
     def last_state(self, source: Source) -> str:
         run = last_run(source)
         return run.state if run else ""
 
-    @display(description="progress")
+    @column("progress")
     def last_progress(self, source: Source) -> str:
         run = last_run(source)
         return f"{progress_text(run)}. {run.reason}".strip(". ") if run else "never synced"
@@ -143,11 +163,15 @@ class SourceAdmin(TenantScopedAdmin):
         open_runs = SyncRun.objects.filter(source__in=self.get_queryset(request), state__in=OPEN_STATES)
         return super().changelist_view(request, {"is_live": open_runs.exists()} | (extra_context or {}))
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
         source = context.get("original")
         if source is not None:
             runs = list(SyncRun.objects.filter(source=source)[:5])
-            context["sync_runs"] = [(run, STATE_COLOURS.get(run.state, ""), progress_text(run)) for run in runs]
+            context["sync_runs"] = [
+                (run, STATE_COLOURS.get(run.state, ""), progress_text(run)) for run in runs
+            ]
             context["is_live"] = any(run.state in OPEN_STATES for run in runs)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -169,46 +193,25 @@ class SourceAdmin(TenantScopedAdmin):
             sync.request_cancel(run)
         messages.success(request, f"Asked {len(runs)} sync{'' if len(runs) == 1 else 's'} to stop.")
 
-    @action(
-        description="Sync now",
-        icon="sync",
-        dialog={"title": "Sync now", "description": "Looks for what is new, changed or gone.", "form_submit_text": "Sync"},
-    )
+    @dialog_action("Sync now", icon="sync", text="Looks for what is new, changed or gone.", submit="Sync")
     def sync_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.sync_selected(request, self._one(request, object_id))
-        return back_to(request, "admin:ingestion_source_change", object_id)
+        self.sync_selected(request, self.one(request, object_id))
+        return go_to(request, reverse("admin:ingestion_source_change", args=[object_id]))
 
-    @action(
-        description="Cancel sync",
+    @dialog_action(
+        "Cancel sync",
         icon="stop_circle",
+        text="What was found so far stays; nothing is deleted.",
+        submit="Cancel the sync",
         variant=ActionVariant.WARNING,
-        dialog={
-            "title": "Cancel sync",
-            "description": "What was found so far stays; nothing is deleted.",
-            "form_submit_text": "Cancel the sync",
-        },
     )
     def cancel_sync(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.cancel_selected(request, self._one(request, object_id))
-        return back_to(request, "admin:ingestion_source_change", object_id)
-
-    def _one(self, request: HttpRequest, object_id: str) -> "QuerySet[Source]":
-        """The source, if it is one that may be managed."""
-        rows = self.get_queryset(request).filter(pk=object_id)
-        get_object_or_404(rows)
-        return rows
+        self.cancel_selected(request, self.one(request, object_id))
+        return go_to(request, reverse("admin:ingestion_source_change", args=[object_id]))
 
 
 def last_run(source: Source) -> SyncRun | None:
     return source.sync_runs.first()
-
-
-def back_to(request: HttpRequest, view: str, object_id: str) -> HttpResponse:
-    """After a dialog: htmx is told to load the page anew."""
-    address = reverse(view, args=[object_id])
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": address})
-    return HttpResponseRedirect(address)
 
 
 @admin.register(SyncRun)
@@ -220,11 +223,11 @@ class SyncRunAdmin(ReadOnly, TenantScopedAdmin):
     search_fields = ("source__name", "source__slug")
     list_before_template = "ingestion/live_list.html"
 
-    @display(description="state", label=STATE_COLOURS)
+    @column("state", label=STATE_COLOURS)
     def state_label(self, run: SyncRun) -> str:
         return run.state
 
-    @display(description="progress")
+    @column("progress")
     def progress(self, run: SyncRun) -> str:
         return progress_text(run)
 

@@ -5,26 +5,34 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
-from unfold.decorators import display
 
 from ingestion import doorbell, outbox
 from ingestion.models import Batch, IngestionTask
-from search.managing import STATE_COLOURS, ReadOnly, TenantFilter, TenantScopedAdmin
+from search.managing import STATE_COLOURS, ReadOnly, TenantFilter, TenantScopedAdmin, column
 
 State = IngestionTask.State
 
 
 @admin.register(IngestionTask)
 class TaskAdmin(ReadOnly, TenantScopedAdmin):
-    list_display = ("document", "tenant", "state_label", "stage", "attempts", "reason", "created_at", "finished_at")
-    list_filter = ("state", TenantFilter, "code")
+    list_display = (
+        "document",
+        "tenant",
+        "state_label",
+        "stage",
+        "attempts",
+        "reason",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("state", TenantFilter)
     list_select_related = ("document", "tenant")
     search_fields = ("document__public_id", "document__title", "uuid")
     ordering = ("-id",)
     actions = ("retry", "cancel")
     list_before_template = "ingestion/live_list.html"
 
-    @display(description="state", label=STATE_COLOURS, ordering="state")
+    @column("state", label=STATE_COLOURS, ordering="state")
     def state_label(self, task: IngestionTask) -> str:
         return task.state
 
@@ -43,40 +51,43 @@ class TaskAdmin(ReadOnly, TenantScopedAdmin):
     @admin.action(description="Cancel what waits")
     def cancel(self, request: HttpRequest, queryset: "QuerySet[IngestionTask]") -> None:
         count = outbox.cancel(queryset.order_by())
-        messages.success(request, f"Cancelled {count} task{'' if count == 1 else 's'}; what runs already is left to end.")
+        messages.success(
+            request, f"Cancelled {count} task{'' if count == 1 else 's'}; what runs already is left to end."
+        )
 
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnly, TenantScopedAdmin):
-    list_display = ("uuid", "tenant", "received", "total", "done", "failed", "refused_lines", "created_at")
+    list_display = ("uuid", "tenant", "is_received", "total", "done", "failed", "refused_lines", "created_at")
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         failed = Q(entries__task__state__in=[State.FAILED, State.DEAD])
-        return super().get_queryset(request).annotate(
-            total_count=Count("entries"),
-            done_count=Count("entries", filter=Q(entries__task__state=State.DONE)),
-            failed_count=Count("entries", filter=failed),
+        rows: QuerySet[Any] = (
+            super()
+            .get_queryset(request)
+            .annotate(
+                total_count=Count("entries"),
+                done_count=Count("entries", filter=Q(entries__task__state=State.DONE)),
+                failed_count=Count("entries", filter=failed),
+            )
         )
+        return rows
 
-    @display(description="received", boolean=True)
-    def received(self, batch: Batch) -> bool:
-        return batch.is_received
-
-    @display(description="documents")
+    @column("documents")
     def total(self, batch: Any) -> int:
         return int(batch.total_count)
 
-    @display(description="done")
+    @column("done")
     def done(self, batch: Any) -> int:
         return int(batch.done_count)
 
-    @display(description="failed")
+    @column("failed")
     def failed(self, batch: Any) -> int:
         return int(batch.failed_count)
 
-    @display(description="refused lines")
+    @column("refused lines")
     def refused_lines(self, batch: Batch) -> int:
         return len(batch.line_errors)

@@ -20,11 +20,22 @@ from ingestion.parsers.media_types import EXTENSIONS
 
 CONFIG_FIELDS = (
     ConfigField("path", "Folder", "Where it lies on the server, as /srv/handbook.", required=True),
-    ConfigField("include", "Include", "Patterns of paths, one a line, as *.pdf. None: every supported file.", "lines"),
-    ConfigField("exclude", "Exclude", "Patterns of paths to leave out, one a line, as drafts or *.tmp.md.", "lines"),
+    ConfigField(
+        "include", "Include", "Patterns of paths, one a line, as *.pdf. None: every supported file.", "lines"
+    ),
+    ConfigField(
+        "exclude", "Exclude", "Patterns of paths to leave out, one a line, as drafts or *.tmp.md.", "lines"
+    ),
     ConfigField("metadata_file", "Metadata file", "JSON by relative path: title, metadata, access, dates."),
-    ConfigField("url_prefix", "Address prefix", "Put before the relative path, where readers can open the files."),
-    ConfigField("allow_empty", "May become empty", "Else an empty folder deletes nothing: it may be unmounted.", "flag"),
+    ConfigField(
+        "url_prefix", "Address prefix", "Put before the relative path, where readers can open the files."
+    ),
+    ConfigField(
+        "allow_empty",
+        "May become empty",
+        "Else an empty folder deletes nothing: it may be unmounted.",
+        "flag",
+    ),
 )
 _KEYS = {field.name for field in CONFIG_FIELDS}
 
