@@ -9,6 +9,8 @@ from typing import Any
 
 import environ
 import structlog
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from embedded.paths import checkout_paths
 from embedded.services import running_services
@@ -115,7 +117,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
 # Database: SQLite takes writers one at a time, so each says at once that it will write (IMMEDIATE)
-DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{PATHS.data}/db.sqlite3")}
+DATABASES: dict[str, Any] = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{PATHS.data}/db.sqlite3")
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
@@ -128,7 +132,9 @@ ATOMIC_REQUESTS = False
 # Redis: a durable queue and a cache that may forget
 REDIS_URL = _url("REDIS_URL", _running.redis_url if _running else None)
 REDIS_CACHE_URL = _url("REDIS_CACHE_URL", _running.redis_cache_url if _running else None)
-RQ_QUEUES = {"default": {"URL": REDIS_URL or "redis://127.0.0.1:6379/0", "SERIALIZER": "rq.serializers.JSONSerializer"}}
+RQ_QUEUES = {
+    "default": {"URL": REDIS_URL or "redis://127.0.0.1:6379/0", "SERIALIZER": "rq.serializers.JSONSerializer"}
+}
 RQ_SHOW_ADMIN_LINK = False
 
 # OpenSearch
@@ -179,10 +185,14 @@ SEARCH_EMBEDDING_CACHE_TTL_SECONDS = env.int("SEARCH_EMBEDDING_CACHE_TTL_SECONDS
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="")
-_GENERATOR_BACKEND = "search.generation.OpenAIGenerator" if OPENAI_MODEL else "search.generation.ExtractiveGenerator"
+_GENERATOR_BACKEND = (
+    "search.generation.OpenAIGenerator" if OPENAI_MODEL else "search.generation.ExtractiveGenerator"
+)
 SEARCH_GENERATOR: dict[str, Any] = {
     "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=_GENERATOR_BACKEND),
-    "OPTIONS": {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY} if OPENAI_MODEL else {},
+    "OPTIONS": {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY}
+    if OPENAI_MODEL
+    else {},
 }
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
@@ -247,11 +257,74 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+
+def _menu(title: str, icon: str, view: str, *, superusers_only: bool = False) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(view)}
+    return item | {"permission": lambda request: request.user.is_superuser} if superusers_only else item
+
+
 UNFOLD = {
     "SITE_TITLE": "Ragsite",
     "SITE_HEADER": "Ragsite",
     "SITE_SYMBOL": "search",
     "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {
+        "primary": {
+            "50": "#eefaf7",
+            "100": "#d5f2ec",
+            "200": "#aee5db",
+            "300": "#79d1c4",
+            "400": "#45b5a7",
+            "500": "#28998c",
+            "600": "#0f766e",
+            "700": "#0b5d57",
+            "800": "#0c4b47",
+            "900": "#0c3f3c",
+            "950": "#042523",
+        }
+    },
+    "DASHBOARD_CALLBACK": "ingestion.admin.dashboard.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("ragsite/icon.svg")}],
+    "STYLES": [lambda request: static("ragsite/admin.css")],
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "Content",
+                "items": [
+                    _menu("Dashboard", "dashboard", "admin:index"),
+                    _menu("Sources", "folder_open", "admin:ingestion_source_changelist"),
+                    _menu("Documents", "description", "admin:search_document_changelist"),
+                    _menu("Metadata fields", "sell", "admin:search_metadatafield_changelist"),
+                ],
+            },
+            {
+                "title": "Work",
+                "items": [
+                    _menu("Tasks", "task_alt", "admin:ingestion_ingestiontask_changelist"),
+                    _menu("Syncs", "sync", "admin:ingestion_syncrun_changelist"),
+                    _menu("Batches", "inventory_2", "admin:ingestion_batch_changelist"),
+                    _menu("Queue", "notifications", "django_rq:home", superusers_only=True),
+                ],
+            },
+            {
+                "title": "Search",
+                "items": [
+                    _menu("Search page", "search", "page-home") | {"active": lambda request: False},
+                    _menu("Profiles", "tune", "admin:search_profile_changelist"),
+                    _menu("Index versions", "database", "admin:search_searchindex_changelist"),
+                ],
+            },
+            {
+                "title": "Access",
+                "items": [
+                    _menu("Tenants", "domain", "admin:search_tenant_changelist"),
+                    _menu("Members", "group", "admin:search_membership_changelist"),
+                    _menu("API keys", "key", "admin:search_apikey_changelist"),
+                    _menu("Users", "person", "admin:search_user_changelist", superusers_only=True),
+                ],
+            },
+        ],
+    },
 }
 
 # Logs: one structured event a line, without query text or content (so no local variables in tracebacks)
