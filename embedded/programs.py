@@ -71,7 +71,12 @@ class Programs:
         workers = replace(self, env={"SEARCH_MODEL_THREADS": threads, **self.env})
         script = str(self.checkout / "manage.py")
         names = [f"worker-{number}" for number in range(1, count + 1)]
-        return [workers._python(name, script, "worker", log=self.paths.logs / f"{name}.log") for name in names]
+        return [
+            workers._python(  # noqa: SLF001  its own kind
+                name, script, "worker", log=self.paths.logs / f"{name}.log"
+            )
+            for name in names
+        ]
 
     def scheduler(self) -> Command:
         return self.manage("scheduler")
