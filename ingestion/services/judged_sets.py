@@ -16,7 +16,7 @@ from ingestion.services.documents import Content, DocumentFieldsInput
 from search.evaluation.datasets import JudgedSet, Passage
 from search.models import Edition, Tenant
 
-_ACCEPTED_AT_ONCE = 200
+_ACCEPTED_AT_ONCE = 20  # a transaction; other processes want SQLite's one writer too
 _FOLDER = "files"
 TITLE = "title"
 
@@ -51,6 +51,25 @@ def load(
     else:
         passages = judged.passages()
         prefix, refused = "", tuple(_accept(tenant, passages, needs_title=needs_title, progress=progress))
+    return _ingested(tenant, prefix, refused, workers=workers, progress=progress)
+
+
+def load_passages(
+    tenant: Tenant, passages: Iterator[Passage], *, workers: Workers, progress: Callable[[str], None]
+) -> Loaded:
+    """Fill a tenant with passages alone and wait until they are searchable. Raises DatasetError."""
+    refused = tuple(_accept(tenant, passages, needs_title=False, progress=progress))
+    return _ingested(tenant, "", refused, workers=workers, progress=progress)
+
+
+def _ingested(
+    tenant: Tenant,
+    prefix: str,
+    refused: tuple[str, ...],
+    *,
+    workers: Workers,
+    progress: Callable[[str], None],
+) -> Loaded:
     throwaway.drain(tenant, workers.claim, progress=lambda text: progress(f"ingesting, {text}"))
     missing = (*refused, *throwaway.failures(tenant))
     return Loaded(prefix, throwaway.states(tenant), _live_chunks(tenant), missing)
@@ -87,7 +106,8 @@ def _accept(
 def _accept_one(tenant: Tenant, passage: Passage, *, needs_title: bool) -> None:
     metadata = {**({TITLE: passage.title} if needs_title else {}), **passage.metadata}
     fields = DocumentFieldsInput(title=passage.title[:500], metadata=metadata)
-    content = Content(passage.text.encode(), TEXT)
+    text = passage.text or passage.title  # a record that is only a title is judged as well
+    content = Content(text.encode(), TEXT)
     documents.accept(tenant, passage.id, fields, content=content, in_file=False)
 
 

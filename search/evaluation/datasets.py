@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from search.evaluation.measures import Judgements, relevant
 from search.exceptions import SearchError
 
@@ -71,7 +73,12 @@ class JudgedSet:
 
     def passages(self) -> Iterator[Passage]:
         """The corpus, read as it is asked for. Raises DatasetError."""
-        return (_passage(line, where) for line, where in _lines(self.folder / "corpus.jsonl"))
+        return read_passages(self.folder / "corpus.jsonl")
+
+
+def read_passages(path: Path) -> Iterator[Passage]:
+    """The passages of JSON Lines, plain or compressed (.zst). Raises DatasetError."""
+    return (_passage(line, where) for line, where in _lines(path))
 
 
 def read_set(folder: Path) -> JudgedSet:
@@ -147,6 +154,8 @@ def _object(text: str, where: str) -> Mapping[str, Any]:
 
 def _opened(path: Path) -> Any:
     try:
+        if path.suffix == ".zst":
+            return zstandard.open(path, "rt", encoding="utf-8")
         return path.open(encoding="utf-8", newline="")
     except OSError as error:
         raise DatasetError(f"{path} can't be read: {error.strerror}.") from error

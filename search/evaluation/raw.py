@@ -1,0 +1,98 @@
+"""The same searches straight to OpenSearch: the bodies of search.query over plain keep-alive HTTP, without Ragsite.
+
+What an API adds is measured against this. It decodes no more than it needs to ask for the page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import urllib3
+from django.conf import settings
+from django.utils import timezone
+
+from search import filters, query
+from search.exceptions import OpenSearchUnavailable
+from search.profiles import retrieval_settings
+from search.tenants import live_target
+from search.types import IndexTarget, Mode, Principal
+
+
+class RawEngine:
+    """OpenSearch by URL, with as many kept connections as there are clients."""
+
+    def __init__(self, *, connections: int) -> None:
+        user, password = settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD
+        login = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}
+        pools = {"maxsize": connections, "headers": {**login, "content-type": "application/json"}}
+        if settings.OPENSEARCH_CA_CERTS:
+            pools["ca_certs"] = settings.OPENSEARCH_CA_CERTS
+        self._pool = urllib3.PoolManager(**pools)
+        self._url = settings.OPENSEARCH_URL.rstrip("/")
+
+    def send(self, method: str, path: str, body: bytes) -> bytes:
+        """The answer's bytes. Raises OpenSearchUnavailable for any status but 200."""
+        answer = self._pool.request(method, self._url + path, body=body, retries=False)
+        if answer.status != 200:
+            raise OpenSearchUnavailable(f"OpenSearch answered {answer.status}: {answer.data[:300]!r}")
+        return answer.data
+
+
+@dataclass(frozen=True, slots=True)
+class RawSearch:
+    """A tenant's hybrid search in its two steps: candidates and counts, then the page of `top_k` documents."""
+
+    engine: RawEngine
+    principal: Principal
+    target: IndexTarget
+    depth: int
+    pipeline: str
+    top_k: int
+
+    def __call__(self, text: str, vector: Any) -> bytes:
+        legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID)
+        door = filters.door(self.principal, now=timezone.now())
+        candidates = query.candidates_body(legs, door=door, depth=self.depth, pipeline=self.pipeline)
+        counts = query.count_body(legs, door=door, facets={})
+        header = {"index": self.target.name}
+        lines = b"".join(_dumps(line) + b"\n" for line in (header, candidates, header, counts))
+        found = orjson.loads(self.engine.send("POST", "/_msearch", lines))["responses"][0]
+        page = query.page_body(legs, chunk_ids=self._page(found["hits"]["hits"]), door=door, highlight=True)
+        path = f"/{self.target.name}/_search?include_named_queries_score=true"
+        return self.engine.send("POST", path, _dumps(page))
+
+    def _page(self, hits: Sequence[Any]) -> list[str]:
+        """Chunk ids of the best chunk of each of the first documents."""
+        best: dict[int, str] = {}
+        for hit in hits:
+            document_id, edition, ordinal = (hit["fields"][name][0] for name in query.CANDIDATE_FIELDS)
+            best.setdefault(document_id, f"{document_id}:{edition}:{ordinal}")
+            if len(best) == self.top_k:
+                break
+        return list(best.values())
+
+
+def raw_search(principal: Principal, engine: RawEngine, *, top_k: int = 10) -> RawSearch:
+    """The tenant's search as its settings make it. Raises OpenSearchUnavailable when it has no index yet."""
+    target = live_target(principal.tenant_id)
+    if target is None:
+        raise OpenSearchUnavailable("The tenant has no index: it has no document yet.")
+    profile = retrieval_settings(principal.tenant_id, None)
+    body = query.pipeline_body(profile.vector_weight, explain=False)
+    name = query.pipeline_name(body)
+    engine.send("PUT", f"/_search/pipeline/{name}", _dumps(body))
+    depth = query.depth_for(page=1, top_k=top_k, least=profile.depth)
+    return RawSearch(engine, principal, target, depth, name, top_k)
+
+
+def sample_passages(engine: RawEngine, target: IndexTarget, *, count: int, seed: int) -> list[str]:
+    """Texts of chunks drawn at random, the same for the same seed."""
+    draw = {"query": {"match_all": {}}, "random_score": {"seed": seed, "field": "_seq_no"}}
+    body = {"size": count, "_source": ["body"], "query": {"function_score": draw}}
+    hits = orjson.loads(engine.send("POST", f"/{target.name}/_search", _dumps(body)))["hits"]["hits"]
+    return [hit["_source"]["body"] for hit in hits]
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
