@@ -44,7 +44,10 @@ def _reader(request: HttpRequest, tenant: Tenant) -> Reader:
 
 
 def _readable_tenants(request: HttpRequest) -> "QuerySet[Tenant]":
-    return Tenant.objects.filter(Q(is_public=True) | Q(memberships__user_id=request.user.pk)).distinct()
+    readable = Q(is_public=True)
+    if request.user.is_authenticated:
+        readable |= Q(pk__in=Membership.objects.filter(user_id=request.user.pk).values("tenant_id"))
+    return Tenant.objects.filter(readable)
 
 
 @require_safe

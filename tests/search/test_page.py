@@ -1,0 +1,154 @@
+"""The page's view models, without a server: addresses, facets, snippets, answers."""
+
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+
+from search import page
+from search.exceptions import InvalidRequest, OpenSearchUnavailable
+from search.filters import schema_of
+from search.page_query import PageQuery, facet_fields
+from search.reading import without_overlap
+from search.types import Mode
+
+SCHEMA = schema_of([("team", "keyword"), ("year", "number"), ("draft", "boolean"), ("due", "date")])
+
+
+def query_of(address: str) -> PageQuery:
+    return PageQuery.from_params(QueryDict(address), max_characters=100)
+
+
+def hit(**changes: Any) -> dict[str, Any]:
+    document = {"id": "a/b c?.md", "title": "Title", "url": "", "metadata": {}} | changes.pop("document", {})
+    chunk = {"id": "1:1:4", "ordinal": 4, "text": "Some text.", "headings": [], "page": None} | changes.pop(
+        "chunk", {}
+    )
+    scores = {"lexical": 1.0, "vector": None, "fused": 0.5, "rerank": None}
+    return {"document": document, "chunk": chunk, "score": 1.0, "scores": scores, "highlights": []} | changes
+
+
+def test_an_address_becomes_a_typed_filter() -> None:
+    query = query_of("q=pump&f.team=hr&f.team=it&f.year=2025&f.draft=true")
+    assert query.filters(SCHEMA) == {
+        "and": [
+            {"field": "draft", "op": "in", "value": [True]},
+            {"field": "team", "op": "in", "value": ["hr", "it"]},
+            {"field": "year", "op": "in", "value": [2025]},
+        ]
+    }
+
+
+def test_an_address_survives_the_way_through_a_query() -> None:
+    query = query_of("q=a%26b&mode=lexical&f.team=h%26r&page=3")
+    assert query_of(query.url()[1:]) == query
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["q=x&mode=magic", "q=x&page=0", "q=x&page=-1", "q=x&page=²", "q=x&page=99999999999", "q=" + "x" * 101],
+)
+def test_an_address_that_the_page_would_not_make_is_refused(address: str) -> None:
+    with pytest.raises(InvalidRequest):
+        query_of(address)
+
+
+@pytest.mark.parametrize("address", ["q=x&f.gone=1", "q=x&f.year=abc"])
+def test_a_filter_on_a_lost_field_or_of_a_wrong_type_is_refused(address: str) -> None:
+    with pytest.raises(InvalidRequest):
+        query_of(address).search_request(SCHEMA)
+
+
+def test_dates_are_no_facets_and_built_in_fields_come_first() -> None:
+    assert facet_fields(SCHEMA) == ["source", "media_type", "language", "draft", "team", "year"]
+
+
+def test_a_ticked_field_is_counted_without_its_own_filter() -> None:
+    query = query_of("q=x&f.team=hr&f.year=2025")
+    assert query.facet_request("team", SCHEMA).filters == {
+        "and": [{"field": "year", "op": "in", "value": [2025]}]
+    }
+    assert "team" not in query.search_request(SCHEMA).facets
+
+
+def test_a_facet_that_does_not_divide_the_results_is_left_out() -> None:
+    counted = {
+        "source": [{"value": "one", "count": 9}],
+        "team": [{"value": "hr", "count": 2}, {"value": "it", "count": 7}],
+        "year": [{"value": 2024.0, "count": 1}, {"value": 2025.0, "count": 1}],
+    }
+    views = page.facet_views(counted, query_of("q=x"), SCHEMA)
+    assert [(view.name, [(value.label, value.count) for value in view.values]) for view in views] == [
+        ("team", [("it", 7), ("hr", 2)])
+    ]
+
+
+def test_a_ticked_value_stays_visible_when_nothing_has_it_any_more() -> None:
+    [view] = page.facet_views({"team": []}, query_of("q=x&f.team=hr"), SCHEMA)
+    assert [(value.value, value.is_selected) for value in view.values] == [("hr", True)]
+
+
+def test_a_snippet_keeps_no_tag_but_mark() -> None:
+    evil = '<mark>a</mark><script>alert(1)</script><img src=x onerror=alert(1)><mark onclick="x()">b</mark>'
+    shown = page.hit_view(hit(highlights=[evil]), document_url="/d").snippets
+    assert shown == ("<mark>a</mark><mark>b</mark>",)
+
+
+def test_a_hit_without_highlights_shows_its_escaped_text() -> None:
+    shown = page.hit_view(hit(chunk={"text": "<b>x</b> " + "word " * 200}), document_url="/d").snippets
+    assert shown[0].startswith("&lt;b&gt;x&lt;/b&gt; word") and shown[0].endswith(" …")
+
+
+def test_a_snippet_leaves_out_the_title_and_headings_that_are_shown_above() -> None:
+    fragment = "Wipe the <mark>lens</mark>.\n\nTitle\n\nCare of <mark>lenses</mark>"
+    view = page.hit_view(
+        hit(highlights=[fragment], chunk={"headings": ["Care of lenses"]}), document_url="/d"
+    )
+    assert view.snippets == ("Wipe the <mark>lens</mark>.",)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "//evil.example", " JavaScript:x", "/x"]
+)
+def test_only_web_addresses_are_linked(url: str) -> None:
+    assert page.hit_view(hit(document={"url": url}), document_url="/d").original == ""
+
+
+def test_an_id_of_any_characters_leads_to_its_document() -> None:
+    assert page.hit_view(hit(), document_url="/d").href == "/d?id=a%2Fb+c%3F.md&at=4#passage-4"
+
+
+def test_an_answer_links_its_markers_and_escapes_the_rest() -> None:
+    citation = {
+        "marker": "[1]",
+        "document": {"id": "x", "title": "<i>T</i>", "url": "", "metadata": {}},
+        "chunk": {"id": "1:1:0", "ordinal": 0},
+        "quote": "q",
+        "url": "",
+    }
+    body = {"answer": "<b>Yes</b> [1], no [2].", "citations": [citation], "refused": False}
+    view = page.answer_view(body | {"generator": "extractive", "degraded": []}, document_url="/d")
+    assert view.text == (
+        '&lt;b&gt;Yes&lt;/b&gt; <a class="cite" href="#source-1" aria-label="Source 1">1</a>, no [2].'
+    )
+    assert [source.href for source in view.sources] == ["/d?id=x&at=0#passage-0"]
+
+
+def test_an_unknown_reason_is_still_said() -> None:
+    assert page.notices(["something_new"]) == ("Something had to be left out (something_new).",)
+
+
+def test_there_is_no_next_page_behind_the_last_hit() -> None:
+    query = PageQuery("x", Mode.HYBRID)
+    assert page.paging(query, hits=10, total={"value": 10, "relation": "eq"}).next == ""
+    assert page.paging(query, hits=10, total={"value": 11, "relation": "eq"}).next == "?q=x&page=2"
+
+
+def test_an_outage_is_told_kindly_and_a_mistake_exactly() -> None:
+    assert "try again" in page.problem(OpenSearchUnavailable("10.0.0.3:9200 refused")).text
+    assert page.problem(InvalidRequest("There is no page 0.")).text == "There is no page 0."
+
+
+def test_neighbouring_passages_do_not_repeat_what_they_share() -> None:
+    assert without_overlap("One. Two is here. Three too.", "Three too. Four.") == "Four."
+    assert without_overlap("One.", "Another.") == "Another."
