@@ -142,6 +142,11 @@ def exact_tokens(sentence: str, *, with_names: bool, from_start: bool = True) ->
     return frozenset(found)
 
 
+def is_code(token: str) -> bool:
+    """K-200 or LB2414: letters and digits that name one thing; not 10mm, 2nd or a number."""
+    return bool(_MODEL.match(token)) and not _VERSION.match(token)
+
+
 def _normal(token: str) -> str:
     """Casefolded; 1,000 as 1000 and 3,5 as 3.5."""
     folded = token.casefold().replace("’", "'")
@@ -188,8 +193,13 @@ class Vocabulary:
 
 def vocabulary(text: str) -> Vocabulary:
     forms: set[str] = set()
+    before = ""
     for word in words(text):
-        forms |= _forms(_normal(word.replace("’", "'").removesuffix("'s")))
+        token = _normal(word.replace("’", "'").removesuffix("'s"))
+        forms |= _forms(token)
+        if token[0].isdigit() and before.isalpha():
+            forms.add(before + _joined(token))  # "ISO 27001" for iso27001
+        before = token
     return Vocabulary(frozenset(forms), frozenset(content_stems(text)), _capitalises_nouns(text))
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary
+from search.sentences import content_stems, exact_tokens, is_code, sentence_spans, vocabulary
 
 
 def sentences(text: str) -> list[str]:
@@ -63,6 +63,17 @@ def test_a_vocabulary_does_not_take_one_number_for_another(written: str) -> None
     words = vocabulary("The K-200 cost 1,000; two for 3,5 at 17:00, v2.4.1, 10 mm.")
     (token,) = exact_tokens(written, with_names=False)
     assert not words.has(token)
+
+
+def test_a_number_behind_a_word_is_also_known_as_one_token() -> None:
+    assert vocabulary("as in ISO 27001").has("iso27001")
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"), [("k-200", True), ("lb2414", True), ("10mm", False), ("2024", False)]
+)
+def test_a_code_is_letters_with_digits(token: str, expected: bool) -> None:
+    assert is_code(token) == expected
 
 
 def test_forms_of_a_word_share_a_stem() -> None:
