@@ -13,7 +13,7 @@ from ingestion.models import Batch, BatchEntry
 from ingestion.services.documents import Accepted
 from search.models import Tenant
 
-LINES_AT_ONCE = 100  # one transaction: a write lock is held well under 100 ms
+LINES_AT_ONCE = 20  # one transaction: a write lock is held well under 100 ms
 
 
 Accept = Callable[[Tenant, Any], Accepted]

@@ -30,6 +30,7 @@ from search.models import Document
 
 State = SyncRun.State
 ITEMS_AT_ONCE = 200
+ACCEPTED_AT_ONCE = 20  # a transaction: SQLite's one write lock is held well under 100 ms
 _TEXT_FIELDS = ("title", "url", "language")
 _DATE_FIELDS = ("published_at", "visible_from", "expires_at")
 
@@ -163,14 +164,18 @@ class _Sync:
         with transaction.atomic():
             self._mark_seen([item.external_id for item in same])
             self._count(seen=len(part), unchanged=len(same))
-            for entry in found:
-                row = known.get(entry.item.external_id)
-                if row is not None and row.document_id is not None and not row.is_gone:
-                    self._accept_change(row, entry)
-                elif self._same_content(entry).exists():
-                    self.maybe_renamed.append(entry)  # known only once the listing is complete
-                else:
-                    self._add(entry)
+        for start_ in range(0, len(found), ACCEPTED_AT_ONCE):
+            with transaction.atomic():
+                for entry in found[start_ : start_ + ACCEPTED_AT_ONCE]:
+                    self._accept(entry, known.get(entry.item.external_id))
+
+    def _accept(self, entry: Found, row: SourceItem | None) -> None:
+        if row is not None and row.document_id is not None and not row.is_gone:
+            self._accept_change(row, entry)
+        elif self._same_content(entry).exists():
+            self.maybe_renamed.append(entry)  # known only once the listing is complete
+        else:
+            self._add(entry)
 
     def _rows(self, external_ids: list[str]) -> Iterator[SourceItem]:
         rows = SourceItem.objects.filter(source=self.source, external_id__in=external_ids)
@@ -255,11 +260,11 @@ class _Sync:
             )
 
     def _add_renamed(self) -> None:
-        for start_ in range(0, len(self.maybe_renamed), ITEMS_AT_ONCE):
+        for start_ in range(0, len(self.maybe_renamed), ACCEPTED_AT_ONCE):
             if self._is_cancelled():
                 return
             with transaction.atomic():
-                for entry in self.maybe_renamed[start_ : start_ + ITEMS_AT_ONCE]:
+                for entry in self.maybe_renamed[start_ : start_ + ACCEPTED_AT_ONCE]:
                     gone = self._same_content(entry).exclude(last_seen_run=self.run_).first()
                     self._rename(gone, entry) if gone else self._add(entry)
 
@@ -293,7 +298,7 @@ class _Sync:
             gone = SourceItem.objects.filter(source=self.source, is_gone=False).exclude(
                 last_seen_run=self.run_
             )
-            part = list(gone.select_related("document")[:ITEMS_AT_ONCE])
+            part = list(gone.select_related("document")[:ACCEPTED_AT_ONCE])
             if not part:
                 return
             with transaction.atomic():
