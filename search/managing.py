@@ -44,11 +44,13 @@ def column(
 
 
 def dialog_action(
-    description: str, *, icon: str, text: str, submit: str, variant: ActionVariant = ActionVariant.DEFAULT
+    description: str, *, path: str, icon: str, text: str, variant: ActionVariant = ActionVariant.DEFAULT
 ) -> Callable[[F], F]:
     """A button on a row's page that asks first; only the dialog's POST does anything."""
-    dialog = {"title": description, "description": text, "form_submit_text": submit}
-    decorator: Callable[[F], F] = action(description=description, icon=icon, variant=variant, dialog=dialog)
+    dialog = {"title": description, "description": text, "form_submit_text": description}
+    decorator: Callable[[F], F] = action(
+        description=description, url_path=path, icon=icon, variant=variant, dialog=dialog
+    )
     return decorator
 
 

@@ -177,16 +177,16 @@ class DocumentAdmin(TenantScopedAdmin):
             doorbell.ring_for_tasks(tenant_id)
         messages.success(request, f"{count} task{'' if count == 1 else 's'} will run again.")
 
-    @dialog_action("Ingest again", icon="replay", text="Tries what failed once more.", submit="Try again")
+    @dialog_action("Ingest again", path="ingest-again", icon="replay", text="Tries what failed once more.")
     def rerun_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         self.rerun(request, self.one(request, object_id))
         return go_to(request, reverse("admin:search_document_change", args=[object_id]))
 
     @dialog_action(
         "Delete",
+        path="delete-document",
         icon="delete",
         text="No search finds this document from now on. Its text is removed for good.",
-        submit="Delete",
         variant=ActionVariant.DANGER,
     )
     def delete_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

@@ -193,16 +193,16 @@ class SourceAdmin(TenantScopedAdmin):
             sync.request_cancel(run)
         messages.success(request, f"Asked {len(runs)} sync{'' if len(runs) == 1 else 's'} to stop.")
 
-    @dialog_action("Sync now", icon="sync", text="Looks for what is new, changed or gone.", submit="Sync")
+    @dialog_action("Sync now", path="sync-now", icon="sync", text="Looks for what is new, changed or gone.")
     def sync_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         self.sync_selected(request, self.one(request, object_id))
         return go_to(request, reverse("admin:ingestion_source_change", args=[object_id]))
 
     @dialog_action(
         "Cancel sync",
+        path="cancel-sync",
         icon="stop_circle",
         text="What was found so far stays; nothing is deleted.",
-        submit="Cancel the sync",
         variant=ActionVariant.WARNING,
     )
     def cancel_sync(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

@@ -96,7 +96,8 @@ def test_a_snippet_keeps_no_tag_but_mark() -> None:
 
 def test_a_hit_without_highlights_shows_its_escaped_text() -> None:
     shown = page.hit_view(hit(chunk={"text": "<b>x</b> " + "word " * 200}), document_url="/d").snippets
-    assert shown[0].startswith("&lt;b&gt;x&lt;/b&gt; word") and shown[0].endswith(" …")
+    assert shown[0].startswith("&lt;b&gt;x&lt;/b&gt; word")
+    assert shown[0].endswith(" …")
 
 
 def test_a_snippet_leaves_out_the_title_and_headings_that_are_shown_above() -> None:
