@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from search import services
 from search.authentication import principal_of
+from search.errors import api_error_of
 from search.metrics import QUERIES
 from search.serializers import SearchSerializer
 
@@ -34,3 +35,9 @@ class SearchView(APIView):
         logged = {name: body[name] for name in _LOGGED}
         logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)
         return Response(body)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Counts what fails: the client's mistake is `invalid`, ours an `error`."""
+        failure = api_error_of(exc)
+        QUERIES.labels("search", "invalid" if failure and failure.status < 500 else "error").inc()
+        return super().handle_exception(exc)

@@ -82,8 +82,10 @@ async def respond(read: Callable[[], Asked]) -> HttpResponseBase:
             stack.pop_all()  # the stream gives the place back
             return _stream_response(_messages(place, follower))
     except (SearchError, APIException, RequestDataTooBig) as error:
-        QUERIES.labels("ask", "shed" if isinstance(error, Overloaded) else "error").inc()
-        return error_response(error) or HttpResponse(status=500)
+        response = error_response(error) or HttpResponse(status=500)
+        outcome = "error" if response.status_code >= 500 else "invalid"
+        QUERIES.labels("ask", "shed" if isinstance(error, Overloaded) else outcome).inc()
+        return response
 
 
 class _Place:

@@ -39,9 +39,9 @@ def test_the_user_model_is_ours() -> None:
 
 def test_every_record_leads_to_a_tenant() -> None:
     """By keys that are always set, or over another record of ours that does."""
-    without = {User, Tenant}
+    without: set[type[models.Model]] = {User, Tenant}
     own = {one for one, _ in relations()} | without
-    known = {Tenant}
+    known: set[type[models.Model]] = {Tenant}
     while reached := {one for one, other in relations() if other in known and one not in known}:
         known |= reached
     own_tables = {model for model in own if model._meta.app_label in ("search", "ingestion")}
