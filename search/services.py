@@ -240,8 +240,7 @@ def query_embedding(text: str, target: IndexTarget) -> Any:
     embedder = get_embedder(target.embedder)
     if embedder.variant != target.variant:
         raise IndexMismatch(
-            f"The index was filled by {target.variant}, but {embedder.variant} would ask it: rebuild the index, "
-            f"or set the embedder {target.embedder!r} back."
+            f"The index holds {target.variant}, not {embedder.variant}: rebuild it, or set {target.embedder!r} back."
         )
     try:
         stored = caches.read_embedding(target.tenant_uuid, target.variant, text)
