@@ -1,6 +1,7 @@
 """The index versions that a tenant's documents are written to: the live one, one that is being built, and
 one kept for rollback."""
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from ingestion.chunking import CHUNKING_VERSION
@@ -66,8 +67,11 @@ def ensure_mapped(version: SearchIndex) -> None:
 
 
 def embedder_of(version: SearchIndex) -> Embedder:
-    """The embedder that fills an index. Raises IndexMismatch when the settings now name another variant."""
-    embedder = get_embedder(version.embedder)
+    """The embedder that fills an index. Raises IndexMismatch when the settings now name another, or none."""
+    try:
+        embedder = get_embedder(version.embedder)
+    except ImproperlyConfigured as error:
+        raise IndexMismatch(f"{version.name} needs an embedder that is not set: {error}") from error
     if embedder.variant != version.variant:
         raise IndexMismatch(
             f"{version.name} was filled by {version.variant}, but the embedder {version.embedder!r} is now "

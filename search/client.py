@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+import urllib3
 from django.conf import settings
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as TransportError
@@ -60,7 +61,9 @@ def _client(url: str) -> OpenSearch:
         connection_class=Urllib3HttpConnection,
         serializer=OrjsonSerializer(),
         pool_maxsize=settings.OPENSEARCH_POOL_CONNECTIONS,
-        timeout=settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS,
+        timeout=urllib3.Timeout(
+            connect=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS, read=settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS
+        ),
         max_retries=0,
         retry_on_timeout=False,
     )

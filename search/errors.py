@@ -4,6 +4,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -46,6 +47,9 @@ def api_error_of(error: Exception) -> ApiError | None:
         error = exceptions.PermissionDenied(str(error) or None)
     elif isinstance(error, RequestDataTooBig):
         return ApiError(413, {"code": _CODES[413], "detail": "The request body is too large."}, {})
+    elif isinstance(error, OperationalError):
+        body = {"code": "database_unavailable", "detail": "The database does not answer; try again shortly."}
+        return ApiError(503, body, {"Retry-After": "2"})
     if isinstance(error, exceptions.APIException):
         return _drf_error(error)
     if not hasattr(error, "code") or not hasattr(error, "status"):
