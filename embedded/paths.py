@@ -48,6 +48,10 @@ class Paths:
         return self.data / "uploads"
 
     @property
+    def metrics(self) -> Path:
+        return self.data / "metrics"
+
+    @property
     def models(self) -> Path:
         return self.cache / "models"
 

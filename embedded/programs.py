@@ -102,5 +102,6 @@ def child_environment(environ: Mapping[str, str], *, paths: Paths, urls: Service
         "OPENSEARCH_URL": urls.opensearch_url,
         "REDIS_URL": urls.redis_url,
         "REDIS_CACHE_URL": urls.redis_cache_url,
+        "PROMETHEUS_MULTIPROC_DIR": str(paths.metrics),
         "PYTHONUNBUFFERED": "1",
     }

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -71,6 +72,8 @@ class Up:
         settings, given = self._settings, self._settings.given
         require_free(settings.web_port, what="the web server", setting="WEB_PORT", host=settings.web_host)
         self._write_state(ServiceUrls())
+        shutil.rmtree(self._paths.metrics, ignore_errors=True)  # counters of processes that are gone
+        self._paths.metrics.mkdir()
         ready = None if given.opensearch_url else in_background(self._make_server_ready)
         redis_url, redis_cache_url = self._start_valkeys()
         early = self._programs(ServiceUrls("", redis_url, redis_cache_url))
