@@ -12,7 +12,7 @@ NEEDED_KIB := 8388608
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 ARGS ?=
 
-.PHONY: help install up down test lint types check bench doctor lock format
+.PHONY: help install up down test lint types check bench doctor figures lock format
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: install ## Measure search: the API beside the bare engine (ARGS= for benc
 
 doctor: install ## Say what this machine lacks and what to do
 	@$(BIN)/python -m embedded.doctor $(ARGS)
+
+figures: install ## Put the figures of docs/figures into the README
+	@$(BIN)/python -m bench.figures
 
 lock: install ## Resolve pyproject.toml's ranges into the pinned, hashed requirements (ARGS=--upgrade for newer ones)
 	$(UV) pip compile pyproject.toml $(LOCK) $(ARGS) -o requirements.txt

@@ -1,0 +1,123 @@
+"""Renders the figures in README.md from the JSON files that the commands wrote: `python -m bench.figures` puts them in.
+
+A test holds the README to this, so that no figure in it is anybody's memory.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "docs" / "figures"
+README = ROOT / "README.md"
+_SECTION = re.compile(r"<!-- figures -->\n.*?<!-- /figures -->", re.DOTALL)
+_MIB = 1024 * 1024
+
+
+def read(name: str) -> Any:
+    """A command's figures; None when it has not been run for the README."""
+    path = FIGURES / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def section() -> str:
+    """The README's section, markers included."""
+    parts = [_start(), _relevance(), _ingestion(), _kills(), _search(), _streams()]
+    return "\n\n".join(["<!-- figures -->", *(part for part in parts if part), "<!-- /figures -->"])
+
+
+def write() -> None:
+    README.write_text(_SECTION.sub(lambda _: section(), README.read_text()))
+
+
+def _start() -> str:
+    first, second = read("up_first"), read("up_second")
+    if not first or not second:
+        return ""
+    disk = sum(first["disk_bytes"].values()) / _MIB
+    memory = sum(second["memory_rss_bytes"].values()) / _MIB
+    return (
+        f"`make up` on a machine with nothing prepared but the packages was ready, sample documents included, in "
+        f"{first['seconds_to_ready']:.0f} s, a second start in {second['seconds_to_ready']:.0f} s. It took "
+        f"{first['downloaded_bytes'] / _MIB:,.0f} MiB of OpenSearch to download, {disk:,.0f} MiB of disk, "
+        f"{first['packages']} Python packages, and {memory:,.0f} MiB of memory when idle."
+    )
+
+
+def _relevance() -> str:
+    figures = read("evaluate")
+    if not figures:
+        return ""
+    lines = ["| nDCG@10 / recall@100 | lexical | vector | hybrid |", "| --- | --- | --- | --- |"]
+    for name, modes in sorted(figures["datasets"].items()):
+        cells = [
+            f"{modes[mode]['ndcg@10']:.3f} / {modes[mode]['recall@100']:.3f}"
+            for mode in ("lexical", "vector", "hybrid")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(["Relevance, nothing tuned on a set (`evaluate`):", "", *lines])
+
+
+def _ingestion() -> str:
+    figures = read("bench_ingest")
+    if not figures:
+        return ""
+    peaks, inputs, again = figures["peak_memory_bytes"], figures["embedder_inputs"], figures["second_sync"]
+    return (
+        f"Ingestion of {sum(figures['documents'].values()):,} files (`bench_ingest`, {figures['workers']} worker, "
+        f"{figures['settings']['cores']} cores): {figures['chunks']:,} chunks in {figures['seconds']:,.0f} s, "
+        f"{figures['chunks_per_second']:.0f} a second; peak memory of the worker {peaks['worker'] / _MIB:,.0f} MiB "
+        f"and its parser {peaks['parser'] / _MIB:,.0f} MiB; {inputs['over_window']} inputs cut by the embedder. "
+        f"A second sync took "
+        f"{again['seconds']:.1f} s, parsed and embedded {again['embedded']:.0f}."
+    )
+
+
+def _kills() -> str:
+    figures = read("bench_kills")
+    if not figures:
+        return ""
+    return (
+        f"A worker killed {len(figures['kills'])} times on the way through {figures['documents']:,} documents "
+        f"(`bench_kills`): {figures['lost']} of {figures['chunks']:,} chunks lost, {figures['extra']} extra, "
+        f"{figures['left_after_reconcile']} left over."
+    )
+
+
+def _search() -> str:
+    figures = read("bench_search")
+    if not figures:
+        return ""
+    one, load = figures["one_by_one"], figures["at_once"]
+    rows = [
+        ("whole API", "api"),
+        ("whole API, query vector cached", "api_vector_cached"),
+        ("the same bodies sent straight to OpenSearch", "opensearch"),
+    ]
+    lines = [
+        "| hybrid, top 10 | p50 ms | p95 ms | requests a second, 8 clients |",
+        "| --- | --- | --- | --- |",
+    ]
+    for title, key in rows:
+        alone, rate = one[key], load[key]["requests_per_second"]
+        lines.append(f"| {title} | {alone['p50_ms']:.1f} | {alone['p95_ms']:.1f} | {rate:.0f} |")
+    return "\n".join([f"Search over {figures['index']['chunks']:,} chunks (`bench_search`):", "", *lines])
+
+
+def _streams() -> str:
+    figures = read("bench_streams")
+    if not figures:
+        return ""
+    return (
+        f"{figures['streams']} streamed answers of {figures['seconds']:.0f} s at once, against a double of a model "
+        f"(`bench_streams`): first token p95 {figures['first_token_ms']['p95'] / 1000:.2f} s, {figures['shed']} shed; "
+        f"a plain search's p95 {figures['search_during_ms']['p95']:.0f} ms meanwhile, "
+        f"{figures['search_idle_ms']['p95']:.0f} ms idle."
+    )
+
+
+if __name__ == "__main__":
+    write()
+    sys.stdout.write(section() + "\n")
