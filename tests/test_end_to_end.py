@@ -1,0 +1,287 @@
+"""The main job in a real Chromium, on real processes: a manager adds a folder, readers search, ask and check.
+
+Screenshots lie in test-results/ afterwards.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+SHOTS = ROOT / "test-results"
+PASSWORD = "a long password"
+START_TIMEOUT_S, WORK_TIMEOUT_MS = 90.0, 120_000
+FILES = {
+    "manuals/pump.md": "# Pump P-7\n\n## Alarms\n\nAlarm E-42 means that the pump runs dry. Refill the tank.",
+    "manuals/valve.html": "<h1>Valve V-3</h1><h2>Care</h2><p>Grease the valve of the pump every six months.</p>",
+    "notes/canteen.txt": "The canteen is open from eleven to two. On Fridays there is soup.",
+    "notes/pump-budget.txt": "The budget for a new pump was refused in March.",
+}
+SIDECAR = {
+    "manuals/pump.md": {"metadata": {"team": "service"}, "url": "https://docs.example/pump"},
+    "manuals/valve.html": {"metadata": {"team": "service"}},
+    "notes/pump-budget.txt": {"metadata": {"team": "finance"}},
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running site: its address, and the folder that becomes its source."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture
+def site(opensearch_node: str, valkeys: tuple[str, str], tmp_path: Path) -> Iterator[Site]:
+    port = _free_port()
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "ragsite.settings",
+        "RAGSITE_DATA_DIR": str(tmp_path / "data"),
+        "OPENSEARCH_URL": opensearch_node,
+        "OPENSEARCH_INDEX_PREFIX": f"e2e-{os.getpid()}",
+        "REDIS_URL": valkeys[0],
+        "REDIS_CACHE_URL": valkeys[1],
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+        "INGESTION_SWEEP_SECONDS": "1",
+    }
+    for command in (
+        ["migrate", "--verbosity", "0"],
+        ["create_tenant", "acme", "--name", "Acme", "--public"],
+        ["createsuperuser", "--noinput", "--username", "boss", "--email", "boss@example.org"],
+    ):
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=env, check=True, timeout=120)
+    web = ["-m", "uvicorn", "ragsite.asgi:application", "--port", str(port), "--log-level", "warning"]
+    with ExitStack() as stack:
+        stack.callback(_remove_indexes, opensearch_node, env["OPENSEARCH_INDEX_PREFIX"])
+        for name, arguments in {"web": web, "worker": ["manage.py", "worker"]}.items():
+            stack.enter_context(_process([sys.executable, *arguments], env=env, log=tmp_path / f"{name}.log"))
+        _wait_until_answered(f"http://127.0.0.1:{port}/livez")
+        yield Site(f"http://127.0.0.1:{port}", _written(tmp_path / "handbook"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _process(command: list[str], *, env: dict[str, str], log: Path) -> Iterator[None]:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output) as started,
+    ):
+        yield
+        started.terminate()
+        try:
+            started.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+
+
+def _wait_until_answered(url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def _written(folder: Path) -> Path:
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "about.json").write_text(json.dumps(SIDECAR))
+    return folder
+
+
+def _remove_indexes(node: str, prefix: str) -> None:
+    with urllib.request.urlopen(f"{node}/_cat/indices/{prefix}-*?format=json", timeout=10) as answer:
+        names = [row["index"] for row in json.load(answer)]
+    for name in names:
+        request = urllib.request.Request(f"{node}/{name}", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"There is no Chromium at {CHROMIUM}: the pages were NOT walked through.")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+
+
+@contextmanager
+def _page(browser: Browser, site: Site, **options: Any) -> Iterator[Page]:
+    """A page that may neither err nor reach another host."""
+    context: BrowserContext = browser.new_context(base_url=site.url, **options)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: None if _is_own(request.url, site) else errors.append(request.url))
+    yield page
+    assert errors == []
+    context.close()
+
+
+def _is_own(url: str, site: Site) -> bool:
+    return url.startswith((site.url, "data:", "blob:"))
+
+
+def _shoot(page: Page, name: str) -> None:
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
+def _check(page: Page) -> None:
+    """Light and dark, wide and narrow: nothing that a reader would stumble over."""
+    script = (ROOT / "tests" / "browser_checks.js").read_text()
+    for colours in ("light", "dark"):
+        page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        assert page.evaluate(script) == []
+    page.emulate_media(color_scheme="light")
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(script) == []
+    assert wide is not None
+    page.set_viewport_size(wide)
+
+
+def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
+    site: Site, browser: Browser
+) -> None:
+    with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
+        _sign_in(page)
+        _add_source(page, site)
+    with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
+        _search_and_filter(page)
+        _ask_and_follow_a_citation(page)
+    with _page(browser, site, java_script_enabled=False) as page:
+        _ask_without_javascript(page)
+    with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
+        _sign_in(page)
+        _delete_a_document(page)
+        page.goto("/?q=E-42&mode=lexical")
+        expect(page.locator("#results-title")).to_contain_text("No results")
+
+
+def _sign_in(page: Page) -> None:
+    page.goto("/admin/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#dashboard")).to_be_visible()
+    _shoot(page, "admin-dashboard")
+
+
+def _add_source(page: Page, site: Site) -> None:
+    """The list follows the sync and the ingestion by itself, until every document is live."""
+    page.goto("/admin/ingestion/source/add/")
+    page.locator("#id_name").press_sequentially("Handbook")
+    expect(page.locator("#id_slug")).to_have_value("handbook")
+    page.locator("#id_config_path").fill(str(site.folder / "nowhere"))
+    page.locator("#id_config_metadata_file").fill("about.json")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("can't be read")).to_be_visible()
+    page.locator("#id_config_path").fill(str(site.folder))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("The first sync has been started.")).to_be_visible()
+    page.goto("/admin/ingestion/source/")
+    expect(page.get_by_text("4 seen, 4 added")).to_be_visible(timeout=WORK_TIMEOUT_MS)
+    page.goto("/admin/")
+    expect(page.get_by_role("link", name=re.compile("Live documents 4"))).to_be_visible(
+        timeout=WORK_TIMEOUT_MS
+    )
+    page.goto("/admin/ingestion/source/")
+    expect(page.get_by_role("link", name="4 live")).to_be_visible()
+    _shoot(page, "admin-sources")
+
+
+def _search_and_filter(page: Page) -> None:
+    page.goto("/")
+    _check(page)
+    page.get_by_role("searchbox").fill("pump")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#results-title")).to_have_text(re.compile("3 documents"))
+    expect(page.locator("mark").first).to_be_visible()
+    _check(page)
+    finance = page.get_by_role("checkbox", name=re.compile("^finance"))
+    page.get_by_role("checkbox", name=re.compile("^service")).check()
+    expect(page.locator(".hit")).to_have_count(2)
+    expect(page.get_by_role("checkbox", name=re.compile("^service"))).to_be_focused()
+    finance.check()
+    expect(page.locator(".hit")).to_have_count(3)
+    page.go_back()
+    expect(page.locator(".hit")).to_have_count(2)
+    _shoot(page, "search")
+
+
+def _ask_and_follow_a_citation(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("searchbox").fill("What does alarm E-42 of the pump mean?")
+    with page.expect_request(re.compile("/t/acme/ask$")) as asked:
+        page.get_by_role("button", name="Ask", exact=True).click()
+    assert asked.value.method == "POST"
+    expect(page.locator("#answer-text")).to_contain_text("runs dry", timeout=30_000)
+    expect(page.locator("#answer-text")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#announcer")).to_have_text("Quoted from the documents")
+    _check(page)
+    _shoot(page, "answer")
+    cited = page.locator(".cite").first
+    number = cited.inner_text()
+    cited.click()
+    source = page.locator(f"#source-{number}")
+    expect(source).to_be_in_viewport()
+    expect(source.get_by_role("link", name="Original")).to_have_attribute("href", "https://docs.example/pump")
+    source.locator(".source-title").click()
+    expect(page.locator(".passage:target")).to_contain_text("Alarm E-42 means that the pump runs dry.")
+    _check(page)
+    _shoot(page, "document")
+
+
+def _ask_without_javascript(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("searchbox").fill("What does alarm E-42 of the pump mean?")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator("#answer-text")).to_contain_text("runs dry")
+    page.locator(".cite").first.click()
+    expect(page.locator(".source:target")).to_be_visible()
+    page.locator("#filters summary").first.click(force=True)
+    page.get_by_role("checkbox", name=re.compile("^service")).check()
+    page.get_by_role("button", name="Apply filters").click()
+    expect(page.locator(".hit")).to_have_count(2)
+
+
+def _delete_a_document(page: Page) -> None:
+    page.goto("/admin/search/document/?q=pump.md")
+    page.get_by_role("link", name="Pump P-7").click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("dialog").or_(page.locator("#dialog")).get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Deleted 1 document")).to_be_visible()
+    _shoot(page, "admin-documents")
