@@ -42,7 +42,7 @@ lint: install ## Check style, formatting, layering and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/djlint --check --lint templates
+	$(BIN)/djlint --lint templates
 
 types: install ## Check types
 	$(BIN)/mypy .
