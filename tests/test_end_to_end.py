@@ -163,7 +163,7 @@ def _check(page: Page) -> None:
     """Light and dark, wide and narrow: nothing that a reader would stumble over."""
     script = (ROOT / "tests" / "browser_checks.js").read_text()
     for colours in ("light", "dark"):
-        page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=colours)
         assert page.evaluate(script) == []
     page.emulate_media(color_scheme="light")
     wide = page.viewport_size

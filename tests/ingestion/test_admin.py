@@ -348,7 +348,10 @@ def test_a_manager_can_not_act_on_another_tenant(
     manager: Client, tenant: Tenant, other: Tenant, folder: Path
 ) -> None:
     theirs, made = accept(other, "theirs", "Text."), source(other, folder, "theirs")
-    assert manager.post(f"/admin/search/document/{theirs.document.pk}/delete-document/", DIALOG).status_code == 404
+    assert (
+        manager.post(f"/admin/search/document/{theirs.document.pk}/delete-document/", DIALOG).status_code
+        == 404
+    )
     assert manager.post(f"/admin/ingestion/source/{made.pk}/sync-now/", DIALOG).status_code == 404
     manager.post(
         "/admin/search/document/", {"action": "delete_documents", "_selected_action": [theirs.document.pk]}

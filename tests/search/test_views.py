@@ -213,7 +213,7 @@ def test_a_streamed_answer_has_the_apis_events(client: Client, filled: Tenant) -
     from django.test import AsyncClient
 
     async def ask() -> str:
-        response = await AsyncClient().post("/t/acme/ask", {"q": "What happens to a pump without oil?"})
+        response: Any = await AsyncClient().post("/t/acme/ask", {"q": "What happens to a pump without oil?"})
         assert response.status_code == 200
         return b"".join([part async for part in response.streaming_content]).decode()
 
