@@ -27,6 +27,7 @@ QUOTE_CHARACTERS = 400
 _MARKER = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
 _CANONICAL = re.compile(r"\[(\d+)\]")
 _UNDECIDED = re.compile(r"\[[\s\d,;]{0,24}$")
+_MAY_END = re.compile(r"[.!?…。！？\n]")
 _GROUP = re.compile(r"(?:\s*\[\d+\])+")
 _LEADING_GROUP = re.compile(r"\s*(?:\[\d+\]\s*)+")
 
@@ -79,7 +80,10 @@ class CitationStream:
 
     def _take(self, text: str) -> Shown:
         canonical = _MARKER.sub(_one_by_one, text)
-        closed, self._open = _split_closed(self._open + canonical)
+        self._open += canonical
+        closed: list[str] = []
+        if _MAY_END.search(self._open):  # most pieces of a stream are words within a sentence
+            closed, self._open = _split_closed(self._open)
         citations = tuple(citation for sentence in closed for citation in self._close(sentence))
         return Shown(_CANONICAL.sub(self._known, canonical), citations)
 

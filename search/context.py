@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary, words
+from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary
 from search.types import ContextPassage, Hit, Message
 
 CountTokens = Callable[[Sequence[str]], list[int]]
+_Runs = frozenset[tuple[str, ...]]
 
 PROMPT_VERSION = "1"
 REFUSAL = "The documents do not answer this question."
@@ -118,33 +119,25 @@ def _cut(hit: Hit, *, count_tokens: CountTokens, budget: int) -> str:
 
 
 def _without_repeats(hits: Iterable[Hit]) -> list[Hit]:
-    kept: list[tuple[Hit, _Print]] = []
+    kept: list[tuple[Hit, _Runs]] = []
     for hit in hits:
-        print_ = _Print.of(hit)
-        if hit.text.strip() and not any(print_.repeats(other) for _, other in kept):
-            kept.append((hit, print_))
+        runs = _runs(hit.text)
+        if hit.text.strip() and not any(_repeats(hit, runs, *other) for other in kept):
+            kept.append((hit, runs))
     return [hit for hit, _ in kept]
 
 
-@dataclass(frozen=True, slots=True)
-class _Print:
-    """What tells a passage from another: runs of words, and those that must not get lost by dropping it."""
+def _runs(text: str) -> _Runs:
+    """Every run of three words."""
+    tokens = text.casefold().split()
+    return frozenset(tuple(tokens[i : i + _SHINGLE]) for i in range(max(1, len(tokens) - _SHINGLE + 1)))
 
-    shingles: frozenset[tuple[str, ...]]
-    telling: frozenset[str]
-    stems: frozenset[str]
-    forms: frozenset[str]
 
-    @classmethod
-    def of(cls, hit: Hit) -> "_Print":
-        tokens = [word.casefold() for word in words(hit.text)]
-        runs = frozenset(tuple(tokens[i : i + _SHINGLE]) for i in range(max(1, len(tokens) - _SHINGLE + 1)))
-        shown = vocabulary(_block(hit, hit.text))
-        named = f"{hit.document.title} {' '.join(hit.headings)}"
-        telling = frozenset(content_stems(named)) | exact_tokens(hit.text, with_names=False)
-        return cls(runs, telling, shown.stems, shown.forms)
-
-    def repeats(self, other: "_Print") -> bool:
-        """Nearly the same words, and no title word, number or code that the other lacks."""
-        shared = len(self.shingles & other.shingles)
-        return shared >= _REPEATED_SHARE * len(self.shingles) and self.telling <= other.stems | other.forms
+def _repeats(hit: Hit, runs: _Runs, other: Hit, other_runs: _Runs) -> bool:
+    """Nearly the same words, and no title word, number or code that the other lacks, as another model's manual has."""
+    if len(runs & other_runs) < _REPEATED_SHARE * len(runs):
+        return False
+    named = f"{hit.document.title} {' '.join(hit.headings)}"
+    telling = frozenset(content_stems(named)) | exact_tokens(hit.text, with_names=False)
+    shown = vocabulary(_block(other, other.text))
+    return telling <= shown.stems | shown.forms

@@ -4,11 +4,12 @@ Only generation has an async form, for streams. Whatever goes wrong with a model
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import orjson
 from django.conf import settings
 from django.core.signals import setting_changed
 
@@ -91,15 +92,16 @@ class OpenAIGenerator:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         deadline = asyncio.get_running_loop().time() + self._deadline
         request = self._request(prompt) | {"stream": True, "stream_options": {"include_usage": True}}
+        completions = self._async_client().chat.completions.with_streaming_response
         ended = False
         with _model_errors(self.model):
-            async with asyncio.timeout_at(deadline):
-                chunks = await self._async_client().chat.completions.create(**request)
-            async with chunks:
-                while (chunk := await _next(chunks, deadline)) is not None:
-                    reason = chunk.choices[0].finish_reason if chunk.choices else None
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout_at(deadline):
+                    response = await stack.enter_async_context(completions.create(**request))
+                async for chunk in _chunks(response.iter_lines(), deadline=deadline):
+                    piece, reason = _piece(chunk)
                     ended = ended or _ended(reason, self.model)
-                    yield _piece(chunk, is_cut=reason == "length")
+                    yield piece
         if not ended:
             raise GenerationUnavailable(f"{self.model} broke off its answer.")
 
@@ -132,15 +134,32 @@ class OpenAIGenerator:
         return self._async[1]
 
 
-async def _next(chunks: Any, deadline: float) -> Any:
-    """The next chunk, or None at the end. The deadline never spans a yield, where it would hit the caller."""
+async def _chunks(lines: AsyncIterator[str], *, deadline: float) -> AsyncIterator[Any]:
+    """The JSON of each server-sent event. Read here: the client's own models cost more than all else of a stream."""
+    while (line := await _next(lines, deadline)) is not None:
+        if not line.startswith("data:"):
+            continue
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            return
+        yield orjson.loads(data)
+
+
+async def _next(lines: AsyncIterator[str], deadline: float) -> str | None:
+    """The next line, None at the end. The deadline never spans a yield, where it would hit the caller."""
     async with asyncio.timeout_at(deadline):
-        return await anext(aiter(chunks), None)
+        return await anext(lines, None)
 
 
-def _piece(chunk: Any, *, is_cut: bool) -> Piece:
-    text = (chunk.choices[0].delta.content or "") if chunk.choices else ""
-    return Piece(text, _usage(chunk), is_cut)
+def _piece(chunk: Any) -> tuple[Piece, str | None]:
+    """A chunk and its finish reason. Raises ValueError for what is none."""
+    if not isinstance(chunk, dict) or "error" in chunk:
+        raise ValueError("The server tells of an error in its stream.")
+    choice: dict[str, Any] = next(iter(chunk.get("choices") or ()), {})
+    usage = chunk.get("usage")
+    told = Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0) if usage else None
+    reason = choice.get("finish_reason")
+    return Piece((choice.get("delta") or {}).get("content") or "", told, reason == "length"), reason
 
 
 def _generation(answer: Any, model: str) -> Generation:
@@ -148,9 +167,8 @@ def _generation(answer: Any, model: str) -> Generation:
         raise GenerationUnavailable(f"{model} gave no answer.")
     choice = answer.choices[0]
     _ended(choice.finish_reason, model)
-    return Generation(
-        choice.message.content or "", _usage(answer) or Usage(), choice.finish_reason == "length"
-    )
+    usage = Usage(answer.usage.prompt_tokens, answer.usage.completion_tokens) if answer.usage else Usage()
+    return Generation(choice.message.content or "", usage, choice.finish_reason == "length")
 
 
 def _ended(reason: str | None, model: str) -> bool:
@@ -159,22 +177,17 @@ def _ended(reason: str | None, model: str) -> bool:
     return reason is not None
 
 
-def _usage(answer: Any) -> Usage | None:
-    if answer.usage is None:
-        return None
-    return Usage(answer.usage.prompt_tokens or 0, answer.usage.completion_tokens or 0)
-
-
 @contextmanager
 def _model_errors(model: str) -> Iterator[None]:
     """Errors of the client, its transport and what it could not read become GenerationUnavailable."""
+    from httpx2 import HTTPError
     from openai import OpenAIError
 
     try:
         yield
     except TimeoutError as error:
         raise GenerationUnavailable(f"{model} did not answer in time.") from error
-    except (OpenAIError, ValueError) as error:
+    except (OpenAIError, HTTPError, ValueError) as error:
         raise GenerationUnavailable(f"{model} failed: {type(error).__name__}.") from error
 
 

@@ -6,7 +6,7 @@ Fused scores say nothing absolute: it is decided on the cosine, helped by the qu
 from collections.abc import Sequence
 
 from search.context import shown_text
-from search.sentences import exact_tokens, is_code, rarity, sentence_spans, vocabulary
+from search.sentences import content_stems, exact_tokens, is_code, rarity, sentence_spans, vocabulary
 from search.types import ContextPassage
 
 # With .38 as the threshold: questions of xquad-en on the passages of clapnq are refused in 77 %, on their own in 3 %;
@@ -39,15 +39,8 @@ def _codes_held(question: str, passages: Sequence[ContextPassage]) -> bool:
 
 def words_held(question: str, passages: Sequence[ContextPassage]) -> float:
     """The largest share of the question's words, weighed by rarity, that one passage holds; 0 to 1."""
-    sentences = [
-        passage.text[start:end] for passage in passages for start, end in sentence_spans(passage.text)
-    ]
-    weights = rarity(question, sentences)
+    spans = [(passage.text, span) for passage in passages for span in sentence_spans(passage.text)]
+    weights = rarity(question, [text[start:end] for text, (start, end) in spans])
     total = sum(weights.values())
-    if not total:
-        return 0.0
-    return max(sum(weights[stem] for stem in _held(weights, passage)) for passage in passages) / total
-
-
-def _held(weights: dict[str, float], passage: ContextPassage) -> set[str]:
-    return set(weights) & vocabulary(shown_text(passage)).stems
+    held = [set(weights).intersection(content_stems(shown_text(passage))) for passage in passages]
+    return max(sum(weights[stem] for stem in stems) for stems in held) / total if total else 0.0

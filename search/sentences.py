@@ -62,6 +62,7 @@ _VERSION = re.compile(r"^v(\d.*)$")
 _MODEL = re.compile(r"^[^\W\d_]{1,4}[-./]?\d")  # K-200: its number alone says nothing
 _SUFFIXES = ("ings", "ing", "edly", "ies", "ied", "ed", "es", "ly", "s")
 _STEM_LENGTH = 6
+_CACHED_WORDS = 50_000  # texts repeat their words: most are looked up
 
 
 def sentence_spans(text: str) -> list[Span]:
@@ -98,7 +99,6 @@ def without_list_prefix(sentence: str) -> str:
     return _LIST_PREFIX.sub("", sentence)
 
 
-@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """A casefolded word without its commonest endings, cut to six letters: equal for most forms of a word."""
     for suffix in _SUFFIXES:
@@ -115,16 +115,23 @@ def words(text: str) -> Iterator[str]:
 
 def content_stems(text: str) -> list[str]:
     """Stems of the words that carry meaning, in order; CJK runs as overlapping pairs of characters."""
-    found: list[str] = []
-    for word in words(text):
-        if _CJK_RUN.fullmatch(word):
-            found += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
-            continue
-        for part in re.split(r"[-/:_]" if _DIGIT.search(word) else r"[-./:,_]", word):
-            folded = _normal(part.replace("’", "'").removesuffix("'s"))
-            if folded and folded not in STOP_WORDS and (len(folded) > 1 or folded.isdigit()):
-                found.append(stem(folded))
-    return found
+    return [stem for word in words(text) for stem in _word_stems(word)]
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _word_stems(word: str) -> tuple[str, ...]:
+    if _CJK_RUN.fullmatch(word):
+        return tuple(word[i : i + 2] for i in range(len(word) - 1)) or (word,)
+    parts = re.split(r"[-/:_]" if _DIGIT.search(word) else r"[-./:,_]", word)
+    folded = [_normal(_bare(part)) for part in parts]
+    return tuple(
+        stem(part) for part in folded if part not in STOP_WORDS and (len(part) > 1 or part.isdigit())
+    )
+
+
+def _bare(word: str) -> str:
+    """Without the s of a genitive."""
+    return word.replace("’", "'").removesuffix("'s")
 
 
 def exact_tokens(sentence: str, *, with_names: bool, from_start: bool = True) -> frozenset[str]:
@@ -134,7 +141,7 @@ def exact_tokens(sentence: str, *, with_names: bool, from_start: bool = True) ->
     """
     found: set[str] = set()
     for position, word in enumerate(words(without_list_prefix(sentence))):
-        bare = word.replace("’", "'").removesuffix("'s")
+        bare = _bare(word)
         is_code = any(map(str.isdigit, bare)) or "_" in bare or sum(map(str.isupper, bare)) >= 2
         is_name = with_names and (position > 0 or not from_start) and bare[0].isupper() and len(bare) > 1
         if is_code or (is_name and bare.casefold() not in STOP_WORDS):
@@ -147,6 +154,7 @@ def is_code(token: str) -> bool:
     return bool(_MODEL.match(token)) and not _VERSION.match(token)
 
 
+@lru_cache(maxsize=_CACHED_WORDS)
 def _normal(token: str) -> str:
     """Casefolded; 1,000 as 1000 and 3,5 as 3.5."""
     folded = token.casefold().replace("’", "'")
@@ -195,7 +203,7 @@ def vocabulary(text: str) -> Vocabulary:
     forms: set[str] = set()
     before = ""
     for word in words(text):
-        token = _normal(word.replace("’", "'").removesuffix("'s"))
+        token = _normal(_bare(word))
         forms |= _forms(token)
         if token[0].isdigit() and before.isalpha():
             forms.add(before + _joined(token))  # "ISO 27001" for iso27001
@@ -203,10 +211,11 @@ def vocabulary(text: str) -> Vocabulary:
     return Vocabulary(frozenset(forms), frozenset(content_stems(text)), _capitalises_nouns(text))
 
 
-def _forms(token: str) -> set[str]:
+@lru_cache(maxsize=_CACHED_WORDS)
+def _forms(token: str) -> frozenset[str]:
     forms = {token, _joined(token), _NUMBER_WORDS.get(token, token)}
     if _MODEL.match(token):
-        return forms | {version[1] for version in [_VERSION.match(token)] if version}
+        return frozenset(forms | {version[1] for version in [_VERSION.match(token)] if version})
     ranges = [token, *re.split(r"[-/]", token)]
     for part in (piece for span in ranges for piece in (span, *span.split(":"))):
         forms |= {part, _NUMBER_WORDS.get(part, part)}
@@ -214,8 +223,7 @@ def _forms(token: str) -> set[str]:
             forms |= {measure[1], measure[2]}
         if version := _VERSION.match(part):
             forms.add(version[1])
-    forms.discard("")
-    return forms
+    return frozenset(forms - {""})
 
 
 def _joined(token: str) -> str:
