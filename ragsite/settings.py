@@ -284,7 +284,9 @@ UNFOLD = {
         }
     },
     "DASHBOARD_CALLBACK": "ingestion.admin.dashboard.dashboard",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("ragsite/icon.svg")}],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("ragsite/icon.svg")}
+    ],
     "STYLES": [lambda request: static("ragsite/admin.css")],
     "SIDEBAR": {
         "navigation": [

@@ -29,6 +29,8 @@ def opensearch_settings(**_: Any) -> list[CheckMessage]:
 @register()
 def lease_settings(**_: Any) -> list[CheckMessage]:
     if settings.INGESTION_HEARTBEAT_SECONDS * 2 > settings.INGESTION_LEASE_SECONDS:
-        message = "INGESTION_HEARTBEAT_SECONDS must be under half of INGESTION_LEASE_SECONDS, or leases run out."
+        message = (
+            "INGESTION_HEARTBEAT_SECONDS must be under half of INGESTION_LEASE_SECONDS, or leases run out."
+        )
         return [Error(message, id="ingestion.E001")]
     return []

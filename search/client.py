@@ -62,7 +62,8 @@ def _client(url: str) -> OpenSearch:
         serializer=OrjsonSerializer(),
         pool_maxsize=settings.OPENSEARCH_POOL_CONNECTIONS,
         timeout=urllib3.Timeout(
-            connect=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS, read=settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS
+            connect=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS,
+            read=settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS,
         ),
         max_retries=0,
         retry_on_timeout=False,

@@ -216,7 +216,7 @@ def _sort_outcomes(
 
 def _is_block(outcome: Mapping[str, Any]) -> bool:
     """A flood-stage or read-only block: also a 429 or 403, but it may last hours, so no attempt is spent on it."""
-    return outcome.get("error", {}).get("type") == "cluster_block_exception"
+    return bool(outcome.get("error", {}).get("type") == "cluster_block_exception")
 
 
 def chunk_ids(document_id: int, edition: int, count: int) -> list[str]:

@@ -8,18 +8,29 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-QUERY_STAGE_SECONDS = Histogram("ragsite_query_stage_seconds", "Time of a query's stage.", ["stage"], buckets=_SECONDS)
+QUERY_STAGE_SECONDS = Histogram(
+    "ragsite_query_stage_seconds", "Time of a query's stage.", ["stage"], buckets=_SECONDS
+)
 QUERIES = Counter("ragsite_queries_total", "Queries by endpoint and outcome.", ["endpoint", "outcome"])
-DEGRADED = Counter("ragsite_degraded_total", "Responses that had to leave something out, by reason.", ["reason"])
+DEGRADED = Counter(
+    "ragsite_degraded_total", "Responses that had to leave something out, by reason.", ["reason"]
+)
 CACHE_READS = Counter("ragsite_cache_reads_total", "Cache reads by layer and outcome.", ["layer", "outcome"])
-TOKENS = Counter("ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"])
+TOKENS = Counter(
+    "ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"]
+)
 TASKS = Counter("ragsite_ingestion_tasks_total", "Ingestion tasks that ended, by state.", ["state"])
 INGESTION_STAGE_SECONDS = Histogram(
-    "ragsite_ingestion_stage_seconds", "Time of an ingestion stage for one claim.", ["stage"], buckets=_SECONDS
+    "ragsite_ingestion_stage_seconds",
+    "Time of an ingestion stage for one claim.",
+    ["stage"],
+    buckets=_SECONDS,
 )
 CHUNKS = Counter("ragsite_ingestion_chunks_total", "Chunks written to an index.")
 EMBEDDINGS = Counter("ragsite_embeddings_total", "Passages embedded, or found stored.", ["outcome"])
-QUEUE_TASKS = Gauge("ragsite_queue_tasks", "Open ingestion tasks by state.", ["state"], multiprocess_mode="mostrecent")
+QUEUE_TASKS = Gauge(
+    "ragsite_queue_tasks", "Open ingestion tasks by state.", ["state"], multiprocess_mode="mostrecent"
+)
 QUEUE_AGE_SECONDS = Gauge(
     "ragsite_queue_age_seconds", "Age of the oldest task that is due.", multiprocess_mode="mostrecent"
 )

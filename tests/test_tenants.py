@@ -48,7 +48,11 @@ def random_request(rng: random.Random) -> tuple[str, dict[str, Any]]:
     )
     if rng.random() < 0.3:
         return "/api/v1/ask", {"question": f"Where is the {query}?", "filters": filters}
-    body = {"query": query, "mode": rng.choice(["hybrid", "lexical", "vector"]), "filters": filters}
+    body: dict[str, Any] = {
+        "query": query,
+        "mode": rng.choice(["hybrid", "lexical", "vector"]),
+        "filters": filters,
+    }
     body |= {"facets": ["owner"], "top_k": rng.randint(1, 20), "group_by": rng.choice(["document", "chunk"])}
     return "/api/v1/search", body
 
@@ -86,7 +90,10 @@ def test_a_cached_answer_is_not_shown_once_its_document_is_deleted(client: Clien
     tenant = fill("alpha", "alpha")
     key = authorization(tenant)
     body = {"question": "Where is the gasket of alpha kept?"}
-    ask = lambda: client.post("/api/v1/ask", data=body, content_type="application/json", headers=key).json()  # noqa: E731
+
+    def ask() -> Any:
+        return client.post("/api/v1/ask", data=body, content_type="application/json", headers=key).json()
+
     ask()
     assert ask()["cache"] == "response"
     documents.delete(Document.objects.get(public_id="doc-2"))

@@ -25,7 +25,10 @@ class RawEngine:
     def __init__(self, *, connections: int) -> None:
         user, password = settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD
         login = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}
-        pools = {"maxsize": connections, "headers": {**login, "content-type": "application/json"}}
+        pools: dict[str, Any] = {
+            "maxsize": connections,
+            "headers": {**login, "content-type": "application/json"},
+        }
         if settings.OPENSEARCH_CA_CERTS:
             pools["ca_certs"] = settings.OPENSEARCH_CA_CERTS
         self._pool = urllib3.PoolManager(**pools)

@@ -12,6 +12,7 @@ from ingestion.services import documents, ingest, rebuild, reconcile
 from ingestion.services.documents import DocumentFieldsInput
 from search import index, services
 from search.embeddings import get_embedder
+from search.metrics import INGESTION_STAGE_SECONDS, StageClock
 from search.models import Document, Edition, SearchIndex, Tenant
 from search.types import Principal, SearchRequest
 from tests.factories import accept, ingest_all
@@ -157,7 +158,7 @@ def test_a_zombie_whose_lease_was_lost_goes_live_with_nothing(tenant: Tenant) ->
     IngestionTask.objects.update(leased_until=timezone.now())
     ingest_all(tenant)
     live = Edition.objects.get(document=accepted.document, state="live")
-    ingest._run(zombie, jobs.parser(), clock=ingest.StageClock(ingest.INGESTION_STAGE_SECONDS))
+    ingest._run(zombie, jobs.parser(), clock=StageClock(INGESTION_STAGE_SECONDS))
     assert Edition.objects.get(document=accepted.document) == live
     assert chunk_keys(tenant) == {(accepted.document.pk, live.number, 0)}
 

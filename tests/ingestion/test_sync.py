@@ -72,9 +72,12 @@ def test_one_edited_one_deleted_one_renamed_give_exactly_those_changes(
     assert counts(run(source)) == {"seen": 2, "changed": 1, "renamed": 1, "deleted": 1}
     embedded: list[str] = []
     embed = get_embedder().embed_passages
-    monkeypatch.setattr(
-        get_embedder(), "embed_passages", lambda texts: embedded.extend(texts) or embed(texts)
-    )
+
+    def recorded(texts: list[str]) -> Any:
+        embedded.extend(texts)
+        return embed(texts)
+
+    monkeypatch.setattr(get_embedder(), "embed_passages", recorded)
     ingest_all(tenant)
     assert len(embedded) == 1
     assert Document.objects.get(public_id="hb/parental.md").pk == leave

@@ -11,7 +11,7 @@ from search.context import (
     is_refusal,
     shown_text,
 )
-from search.types import Message
+from search.types import Hit, Message
 from tests.search.passages import make_hit, make_passages
 
 
@@ -19,7 +19,7 @@ def count_words(texts: Sequence[str]) -> list[int]:
     return [len(text.split()) for text in texts]
 
 
-def numbered(hits: list, budget: int = 1000) -> list[tuple[int, str]]:
+def numbered(hits: list[Hit], budget: int = 1000) -> list[tuple[int, str]]:
     return [
         (passage.number, passage.text) for passage in assemble(hits, count_tokens=count_words, budget=budget)
     ]

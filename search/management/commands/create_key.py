@@ -14,7 +14,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
         parser.add_argument("--name", default="made by create_key")
-        parser.add_argument("--scopes", default=",".join(SCOPES), help=f"of {', '.join(SCOPES)}; all by default")
+        parser.add_argument(
+            "--scopes", default=",".join(SCOPES), help=f"of {', '.join(SCOPES)}; all by default"
+        )
         parser.add_argument("--groups", default="", help="access groups that the key holds, by commas")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,7 +25,10 @@ class Command(BaseCommand):
             raise CommandError(f"There is no tenant {options['tenant']!r}.")
         try:
             key = create_key(
-                tenant, name=options["name"], scopes=_names(options["scopes"]), groups=_names(options["groups"])
+                tenant,
+                name=options["name"],
+                scopes=_names(options["scopes"]),
+                groups=_names(options["groups"]),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
