@@ -123,7 +123,7 @@ def test_a_sidecar_entry_has_typed_metadata(path: str) -> None:
     assert metadata["audience"] in {"staff", "customers"}
     assert isinstance(metadata["year"], int)
     assert entry["published_at"].startswith(str(metadata["year"]))
-    assert set(entry) <= {"metadata", "language", "published_at", "access"}
+    assert set(entry) <= {"title", "metadata", "language", "published_at", "access"}
 
 
 def test_three_documents_are_german_and_three_are_for_the_hr_group_only() -> None:
