@@ -17,12 +17,16 @@ _streams: Any = get_asgi_application()
 from django.conf import settings  # noqa: E402  the settings are there once the application is
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
+from ragsite.handlers import AnswerHandler  # noqa: E402
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_API_ASK = "/api/v1/ask"
 _STREAM_PATH_END = "/ask"
 _FULL = b'{"code": "overloaded", "detail": "All places are taken; try again shortly."}'
+_answers: Any = AnswerHandler()
 _web = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=settings.SEARCH_WEB_POOL_SIZE)
 
 
@@ -55,7 +59,11 @@ _admitted_web = Admission(_web, places=settings.SEARCH_WEB_POOL_SIZE + settings.
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
     """Streams admit their own requests: they hold a place as long as they generate."""
-    if scope["type"] == "http" and not scope["path"].endswith(_STREAM_PATH_END):
-        await _admitted_web(scope, receive, send)
-    elif scope["type"] == "http":
+    if scope["type"] != "http":
+        return
+    if scope["path"] == _API_ASK:
+        await _answers(scope, receive, send)
+    elif scope["path"].endswith(_STREAM_PATH_END):
         await _streams(scope, receive, send)
+    else:
+        await _admitted_web(scope, receive, send)

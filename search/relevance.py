@@ -39,8 +39,8 @@ def _codes_held(question: str, passages: Sequence[ContextPassage]) -> bool:
 
 def words_held(question: str, passages: Sequence[ContextPassage]) -> float:
     """The largest share of the question's words, weighed by rarity, that one passage holds; 0 to 1."""
-    spans = [(passage.text, span) for passage in passages for span in sentence_spans(passage.text)]
-    weights = rarity(question, [text[start:end] for text, (start, end) in spans])
+    texts = [[passage.text[start:end] for start, end in sentence_spans(passage.text)] for passage in passages]
+    weights = rarity(question, [sentence for sentences in texts for sentence in sentences])
     total = sum(weights.values())
     held = [set(weights).intersection(content_stems(shown_text(passage))) for passage in passages]
     return max(sum(weights[stem] for stem in stems) for stems in held) / total if total else 0.0

@@ -21,7 +21,12 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, UnsupportedMediaType
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from search.answers import (
     PreparedAnswer,
@@ -62,7 +67,32 @@ class Asked:
 @csrf_exempt
 async def ask(request: HttpRequest) -> HttpResponseBase:
     """The API's endpoint: a Bearer key with the scope `ask`."""
-    return await respond(lambda: _read_request(request))
+    response = await respond(lambda: _read_request(request))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+class AskDescription(APIView):
+    """An answer from the tenant's documents, with citations; as `text/event-stream` when `stream` is true."""
+
+    @extend_schema(
+        operation_id="ask",
+        request=AskSerializer,
+        responses={
+            (200, "application/json"): OpenApiResponse(
+                OpenApiTypes.OBJECT, "Answer, citations, hits, timings, usage"
+            ),
+            (200, "text/event-stream"): OpenApiResponse(
+                OpenApiTypes.STR, "status, hits, token, citation, done, error"
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Never called: DRF has no async views, but its schema is made from such."""
+        raise NotImplementedError
+
+
+vars(ask).update(cls=AskDescription, initkwargs={})
 
 
 async def respond(read: Callable[[], Asked]) -> HttpResponseBase:

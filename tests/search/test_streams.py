@@ -325,3 +325,24 @@ def test_one_of_two_clients_that_leaves_does_not_stop_the_other(
             next(line for line in leaves.iter_lines() if line == "event: token")
         assert "event: done" in list(lines)
     assert len(double.requests) == 1
+
+
+def test_another_origin_that_is_allowed_may_ask(headers: dict[str, str], server: str, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    asked = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "POST"}
+    preflight = httpx.options(f"{server}/api/v1/ask", headers=asked)
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    response = httpx.post(
+        f"{server}/api/v1/ask",
+        json={"question": QUESTION},
+        headers=headers | {"Origin": "https://app.example.org"},
+    )
+    assert response.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_schema_describes_the_endpoint(client: Any) -> None:
+    schema = client.get("/api/schema/?format=json").json()
+    described = schema["paths"]["/api/v1/ask"]["post"]
+    assert set(described["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert "question" in str(schema["components"]["schemas"])
