@@ -198,13 +198,14 @@ class _Chunker:
 
     def _draft(self, path: tuple[str, ...], units: Sequence[Unit], page: int | None) -> Chunk:
         pages = [unit.page for unit in units if unit.page is not None]
+        text, context = join_units(units), self._context(path)
         return Chunk(
             ordinal=0,
-            text=join_units(units),
+            text=text,
             headings=path,
             page=pages[0] if pages else page,
             token_count=0,
-            context=self._context(path),
+            context="" if context == text else context,
         )
 
     def _context(self, path: tuple[str, ...]) -> str:

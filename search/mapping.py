@@ -11,13 +11,13 @@ from typing import Any
 from search.filters import PUBLIC
 from search.types import ChunkRecord, DocumentFields, FieldType
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 ANALYZERS: Mapping[str, str] = {
     "ar": "arabic",
     "da": "danish",
     "de": "german",
     "el": "greek",
-    "en": "english",
+    "en": "english_long_stop",
     "es": "spanish",
     "fi": "finnish",
     "fr": "french",
@@ -36,6 +36,16 @@ ANALYZERS: Mapping[str, str] = {
     "tr": "turkish",
     "zh": "cjk",
 }
+# Lucene's own English list has 33 words, while its German or French one (Snowball's) has some 200. This is Snowball's
+# for English, without the contracted forms.
+ENGLISH_STOP_WORDS = """
+    i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself it
+    its itself they them their theirs themselves what which who whom this that these those am is are was were be been
+    being have has had having do does did doing would should could ought a an the and but if or because as until while
+    of at by for with about against between into through during before after above below to from up down in out on off
+    over under again further then once here there when where why how all any both each few more most other some such no
+    nor not only own same so than too very
+"""
 OTHER = "other"  # the standard analyzer: words, lower case, no stemming
 VECTOR_FIELD = "vector"
 _NUMBER_TYPES: Mapping[FieldType, str] = {
@@ -84,7 +94,12 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
                 "number_of_shards": settings.shards,
                 "number_of_replicas": settings.replicas,
                 "refresh_interval": "30s",
-            }
+            },
+            "analysis": {
+                "analyzer": {
+                    ANALYZERS["en"]: {"type": "english", "stopwords": ENGLISH_STOP_WORDS.split()},
+                }
+            },
         },
         "mappings": {
             "dynamic": "strict",
@@ -147,14 +162,15 @@ def chunk_source(chunk: ChunkRecord, fields: DocumentFields) -> dict[str, Any]:
         "headings": list(chunk.headings),
         "body": chunk.text,
         VECTOR_FIELD: chunk.vector,
-        text_field(fields.language): searchable_text(chunk, fields.title),
+        text_field(fields.language): searchable_texts(chunk, fields.title),
         **document_source(fields),
     }
 
 
-def searchable_text(chunk: ChunkRecord, title: str) -> str:
-    """What BM25 sees. The body comes first, so that highlights of it need no offset."""
-    return "\n\n".join([chunk.text, title, *chunk.headings])
+def searchable_texts(chunk: ChunkRecord, title: str) -> list[str]:
+    """What BM25 sees: the text, the title at double weight (as in BM25F), the headings; each highlighted by itself."""
+    headings = [heading for heading in chunk.headings if heading != title]
+    return [text for text in (chunk.text, title, title, *headings) if text]
 
 
 def document_source(fields: DocumentFields) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from search.types import RetrievalSettings
 
 def retrieval_settings(tenant_id: int, name: str | None) -> RetrievalSettings:
     """The settings to retrieve with. Raises InvalidRequest for a name that the tenant does not have."""
-    default = RetrievalSettings(vector_weight=settings.SEARCH_VECTOR_WEIGHT)
+    default = RetrievalSettings(
+        vector_weight=settings.SEARCH_VECTOR_WEIGHT, unrelated_cosine=settings.SEARCH_UNRELATED_COSINE
+    )
     if name is None or name == default.name:
         return default
     profile = Profile.objects.filter(tenant_id=tenant_id, name=name).order_by("-version").first()
@@ -20,4 +22,5 @@ def retrieval_settings(tenant_id: int, name: str | None) -> RetrievalSettings:
         version=profile.version,
         vector_weight=float(profile.settings.get("vector_weight", default.vector_weight)),
         depth=int(profile.settings.get("depth", default.depth)),
+        unrelated_cosine=default.unrelated_cosine,
     )

@@ -135,11 +135,18 @@ def _highlight(languages: Sequence[str]) -> Body:
     }
 
 
-def pipeline_body(vector_weight: float, *, explain: bool) -> Body:
-    """Min-max normalisation and a weighted arithmetic mean of the two legs."""
+def pipeline_body(vector_weight: float, *, unrelated_cosine: float, explain: bool) -> Body:
+    """A weighted mean of the legs. Each is scaled from "unrelated" (BM25 0, that cosine) to its best hit.
+
+    With the worst candidate as the zero instead, scores would move with the depth.
+    """
     weights = [round(1.0 - vector_weight, 4), round(vector_weight, 4)]
+    floors = [
+        {"mode": "apply", "min_score": 0.0},
+        {"mode": "clip", "min_score": (1.0 + unrelated_cosine) / 2.0},
+    ]
     processor = {
-        "normalization": {"technique": "min_max"},
+        "normalization": {"technique": "min_max", "parameters": {"lower_bounds": floors}},
         "combination": {"technique": "arithmetic_mean", "parameters": {"weights": weights}},
     }
     body: Body = {"phase_results_processors": [{"normalization-processor": processor}]}

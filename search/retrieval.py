@@ -36,6 +36,7 @@ class CandidatesQuery:
     door: query.Body
     depth: int
     vector_weight: float
+    unrelated_cosine: float
     facets: Mapping[str, FieldSpec] | None
     explain: bool = False
 
@@ -46,7 +47,9 @@ def candidates(request: CandidatesQuery) -> Retrieved:
     Raises OpenSearchUnavailable when the engine is down or no shard answers.
     """
     is_hybrid = request.legs.mode.value == "hybrid" and request.legs.vector is not None
-    pipeline = query.pipeline_body(request.vector_weight, explain=request.explain)
+    pipeline = query.pipeline_body(
+        request.vector_weight, unrelated_cosine=request.unrelated_cosine, explain=request.explain
+    )
     body = query.candidates_body(
         request.legs,
         door=request.door,
@@ -161,7 +164,7 @@ def _decode_chunk(hit: Mapping[str, Any]) -> ReadChunk:
         page=source.get("page"),
         lexical=scores.get(query.LEXICAL),
         vector=query.cosine(scores[query.VECTOR]) if query.VECTOR in scores else None,
-        highlights=tuple(fragments),
+        highlights=tuple(dict.fromkeys(fragments)),  # the title stands there twice
     )
 
 

@@ -179,6 +179,7 @@ def retrieve(principal: Principal, request: SearchRequest, *, clock: StageClock)
         door=door,
         depth=_depth(request, profile),
         vector_weight=profile.vector_weight,
+        unrelated_cosine=profile.unrelated_cosine,
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
     )

@@ -75,7 +75,8 @@ class RetrievalSettings:
     name: str = "default"
     version: int = 1
     vector_weight: float = 0.5
-    depth: int = 100
+    depth: int = 200
+    unrelated_cosine: float = 0.1  # of passages that have nothing in common, by the embedder
 
 
 @dataclass(frozen=True, slots=True)

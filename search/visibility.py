@@ -38,7 +38,7 @@ def visible_documents(
         )
     )
     return {
-        document_id: VisibleDocument(document_id, public_id, title, url, metadata, edition)
+        document_id: VisibleDocument(document_id, public_id, title or public_id, url, metadata, edition)
         for document_id, edition, public_id, title, url, metadata, access in rows
         if principal.may_see(access)
     }

@@ -17,7 +17,7 @@ from ingestion import content, indexes, outbox, planning, schema
 from ingestion.chunking import Chunk, ChunkingSettings
 from ingestion.exceptions import IngestionError, ParseError, SourceError, SourceItemError
 from ingestion.heartbeat import heartbeat
-from ingestion.models import IngestionTask, Source
+from ingestion.models import IngestionTask, Source, StoredOriginal
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.vectors import vectors_for
@@ -130,8 +130,10 @@ def _prepare(
 
 
 def _name_of(document: Document) -> str:
-    """A title for content without one: the last part of its id."""
-    return document.public_id.rsplit("/", 1)[-1]
+    """A title for content without one: its file's name. An id of the sender's own tells nothing of the content."""
+    if document.source_key:
+        return document.public_id.rsplit("/", 1)[-1]
+    return StoredOriginal.objects.filter(document=document).values_list("filename", flat=True).first() or ""
 
 
 def _plan(work: Work, version: SearchIndex, sizes: ChunkingSettings) -> Work:

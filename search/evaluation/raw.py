@@ -82,7 +82,9 @@ def raw_search(principal: Principal, engine: RawEngine, *, top_k: int = 10) -> R
     if target is None:
         raise OpenSearchUnavailable("The tenant has no index: it has no document yet.")
     profile = retrieval_settings(principal.tenant_id, None)
-    body = query.pipeline_body(profile.vector_weight, explain=False)
+    body = query.pipeline_body(
+        profile.vector_weight, unrelated_cosine=profile.unrelated_cosine, explain=False
+    )
     name = query.pipeline_name(body)
     engine.send("PUT", f"/_search/pipeline/{name}", _dumps(body))
     depth = query.depth_for(page=1, top_k=top_k, least=profile.depth)

@@ -251,6 +251,11 @@ def test_no_word_is_lost_and_no_chunk_exceeds_the_window(
     assert chunks == chunk_elements(elements, title=title, settings=limits, count_tokens=count_tokens)
 
 
+def test_a_text_that_is_its_title_is_not_embedded_twice() -> None:
+    (chunk,) = chunked(text("Pump manual"), title="Pump manual")
+    assert (chunk.text, chunk.embedding_text) == ("Pump manual", "Pump manual")
+
+
 def _letters(content: str) -> str:
     return "".join(content.split())
 

@@ -14,7 +14,7 @@ from search import index, services
 from search.embeddings import get_embedder
 from search.metrics import INGESTION_STAGE_SECONDS, StageClock
 from search.models import Document, Edition, SearchIndex, Tenant
-from search.types import Principal, SearchRequest
+from search.types import Mode, Principal, SearchRequest
 from tests.factories import accept, ingest_all
 from tests.factories import ingest as ingest_document
 
@@ -86,6 +86,16 @@ def test_metadata_is_replaced_in_place_and_the_vector_stays(tenant: Tenant, prin
 
     assert found(principal, "something about a valve", mode=Mode.VECTOR, filters=hr) == ["a"]
     assert found(principal, "valve", filters=gone) == []
+
+
+def test_an_id_of_the_senders_own_is_no_title_but_stands_in_for_one(
+    tenant: Tenant, principal: Principal
+) -> None:
+    accepted = ingest_document(tenant, "x/4711", "The valve opens.")
+    assert accepted.document.title == ""
+    body = services.search(principal, SearchRequest("valve"))
+    assert body["hits"][0]["document"]["title"] == "x/4711"
+    assert found(principal, "4711", mode=Mode.LEXICAL) == []
 
 
 def test_the_same_passage_is_embedded_once_in_a_tenant(tenant: Tenant) -> None:
