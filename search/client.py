@@ -14,7 +14,15 @@ from opensearchpy.serializer import JSONSerializer
 
 from search.exceptions import OpenSearchUnavailable
 
-__all__ = ["OrjsonSerializer", "ResponseError", "TransportError", "encode", "get_client", "unavailable"]
+__all__ = [
+    "OrjsonSerializer",
+    "ResponseError",
+    "TransportError",
+    "encode",
+    "get_client",
+    "get_write_client",
+    "unavailable",
+]
 
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -43,14 +51,23 @@ class OrjsonSerializer(JSONSerializer):
 
 
 def get_client() -> OpenSearch:
-    """The process's client. Raises OpenSearchUnavailable when no node is configured."""
+    """The process's client for queries. Raises OpenSearchUnavailable when no node is configured."""
+    return _client(_url(), settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS)
+
+
+def get_write_client() -> OpenSearch:
+    """The same for the write side, which waits longer: nobody sits before it."""
+    return _client(_url(), settings.OPENSEARCH_BULK_TIMEOUT_SECONDS)
+
+
+def _url() -> str:
     if not settings.OPENSEARCH_URL:
         raise OpenSearchUnavailable("No OpenSearch is running: start `make up`, or set OPENSEARCH_URL.")
-    return _client(settings.OPENSEARCH_URL)
+    return str(settings.OPENSEARCH_URL)
 
 
 @lru_cache(maxsize=4)
-def _client(url: str) -> OpenSearch:
+def _client(url: str, read_seconds: float) -> OpenSearch:
     credentials = (
         (settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD) if settings.OPENSEARCH_USER else None
     )
@@ -63,7 +80,7 @@ def _client(url: str) -> OpenSearch:
         pool_maxsize=settings.OPENSEARCH_POOL_CONNECTIONS,
         timeout=urllib3.Timeout(
             connect=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS,
-            read=settings.OPENSEARCH_SEARCH_TIMEOUT_SECONDS,
+            read=read_seconds,
         ),
         max_retries=0,
         retry_on_timeout=False,

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from search import mapping
-from search.client import BUSY_STATUSES, ResponseError, encode, get_client, unavailable
+from search.client import BUSY_STATUSES, ResponseError, encode, get_write_client, unavailable
 from search.exceptions import BulkRefused, OpenSearchUnavailable
 from search.models import SearchIndex, Tenant
 from search.types import ChunkRecord, DocumentFields
@@ -62,7 +62,7 @@ def create_index(index: SearchIndex, metadata_fields: Iterable[tuple[str, str]])
     """Make the physical index of a row, with its metadata fields. Harmless when it is there already."""
     body = mapping.index_body(_index_settings(index), meta=_meta(index))
     with _errors():
-        client = get_client()
+        client = get_write_client()
         if not client.indices.exists(index=index.name):
             client.indices.create(index=index.name, body=body, ignore=400)
         put_metadata_fields([index], metadata_fields)
@@ -94,7 +94,7 @@ def put_metadata_fields(indexes: Iterable[SearchIndex], fields: Iterable[tuple[s
         return
     with _errors():
         for index in indexes:
-            get_client().indices.put_mapping(index=index.name, body=body)
+            get_write_client().indices.put_mapping(index=index.name, body=body)
 
 
 def point_alias(tenant: Tenant, index: SearchIndex) -> None:
@@ -103,24 +103,24 @@ def point_alias(tenant: Tenant, index: SearchIndex) -> None:
     removal = {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}}
     actions = [removal, {"add": {"index": index.name, "alias": alias}}]
     with _errors():
-        get_client().indices.update_aliases(body={"actions": actions})
+        get_write_client().indices.update_aliases(body={"actions": actions})
 
 
 def drop_index(name: str) -> None:
     with _errors():
-        get_client().indices.delete(index=name, ignore=404)
+        get_write_client().indices.delete(index=name, ignore=404)
 
 
 def require_engine() -> None:
     """Raises OpenSearchUnavailable when the engine is down, before work is spent that it would have to take."""
     with _errors():
-        get_client().info()
+        get_write_client().info()
 
 
 def refresh(name: str) -> None:
     """Make what was written searchable."""
     with _errors():
-        get_client().indices.refresh(index=name)
+        get_write_client().indices.refresh(index=name)
 
 
 def index_operations(
@@ -188,9 +188,7 @@ def _bulk_part(name: str, part: list[tuple[Operation, bytes]]) -> list[ItemError
 def _send(name: str, part: Sequence[tuple[Operation, bytes]]) -> list[dict[str, Any]]:
     body = b"".join(lines for _, lines in part)
     with _errors():
-        answer = get_client().bulk(
-            body=body, index=name, request_timeout=settings.OPENSEARCH_BULK_TIMEOUT_SECONDS
-        )
+        answer = get_write_client().bulk(body=body, index=name)
     return [next(iter(item.values())) for item in answer["items"]]
 
 
@@ -252,7 +250,7 @@ def iter_texts(name: str, *, page_size: int = 500) -> Iterator[tuple[str, int, s
 
 def _scroll(name: str, body: dict[str, Any], *, page_size: int) -> Iterator[dict[str, Any]]:
     with _errors():
-        client = get_client()
+        client = get_write_client()
         answer = client.search(index=name, body=body | {"size": page_size}, scroll="5m")
         while hits := answer["hits"]["hits"]:
             yield from hits
@@ -267,7 +265,7 @@ def _indexed_chunk(fields: Mapping[str, list[Any]]) -> IndexedChunk:
 
 def count_chunks(name: str) -> int:
     with _errors():
-        return int(get_client().count(index=name)["count"])
+        return int(get_write_client().count(index=name)["count"])
 
 
 def add_language(index: SearchIndex, languages: set[str]) -> None:

@@ -67,14 +67,14 @@ def opensearch_node() -> Iterator[str]:
 def opensearch(opensearch_node: str, settings: Any) -> Iterator[str]:
     """A node that this test fills under its own prefix; what it made is removed."""
     from ingestion import indexes
-    from search.client import get_client
+    from search.client import get_write_client
 
     settings.OPENSEARCH_URL = opensearch_node
     yield opensearch_node
     settings.OPENSEARCH_URL = opensearch_node
-    names = get_client().indices.get(index=f"{settings.OPENSEARCH_INDEX_PREFIX}-*", ignore=404)
+    names = get_write_client().indices.get(index=f"{settings.OPENSEARCH_INDEX_PREFIX}-*", ignore=404)
     for name in names:
-        get_client().indices.delete(index=name)
+        get_write_client().indices.delete(index=name)
     indexes.forget_mapped()
 
 
