@@ -44,7 +44,11 @@ def python(
     extra: Mapping[str, str] | None = None,
 ) -> Command:
     """A Python program of the checkout with the measurement's servers; its log lies in the data folder."""
-    env = {**child_environment(os.environ, paths=paths, urls=urls), **(extra or {})}
+    metrics = {
+        "PROMETHEUS_MULTIPROC_DIR": str(paths.data / "bench-metrics")
+    }  # apart from those of a `make up`
+    env = {**child_environment(os.environ, paths=paths, urls=urls), **metrics, **(extra or {})}
+    Path(env["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
     return Command(name, (sys.executable, *arguments), env=env, cwd=checkout, log=paths.logs / f"{name}.log")
 
 
