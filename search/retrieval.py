@@ -7,7 +7,7 @@ from typing import Any
 from search import query
 from search.client import ResponseError, encode, get_client, unavailable
 from search.exceptions import OpenSearchUnavailable
-from search.types import Candidate, FacetValue, FieldSpec, FieldType, Retrieved, Total
+from search.types import Candidate, FacetValue, FieldSpec, FieldType, RetrievalSettings, Retrieved, Total
 
 _NO_TOTAL = Total(0, "gte")
 _ensured_pipelines: set[str] = set()
@@ -35,8 +35,7 @@ class CandidatesQuery:
     legs: query.Legs
     door: query.Body
     depth: int
-    vector_weight: float
-    unrelated_cosine: float
+    profile: RetrievalSettings
     facets: Mapping[str, FieldSpec] | None
     explain: bool = False
 
@@ -48,7 +47,9 @@ def candidates(request: CandidatesQuery) -> Retrieved:
     """
     is_hybrid = request.legs.mode.value == "hybrid" and request.legs.vector is not None
     pipeline = query.pipeline_body(
-        request.vector_weight, unrelated_cosine=request.unrelated_cosine, explain=request.explain
+        request.profile.vector_weight,
+        unrelated_cosine=request.profile.unrelated_cosine,
+        explain=request.explain,
     )
     body = query.candidates_body(
         request.legs,

@@ -178,8 +178,7 @@ def retrieve(principal: Principal, request: SearchRequest, *, clock: StageClock)
         legs=legs,
         door=door,
         depth=_depth(request, profile),
-        vector_weight=profile.vector_weight,
-        unrelated_cosine=profile.unrelated_cosine,
+        profile=profile,
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
     )
