@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import Count
 
 from embedded.command import ServicesCommand
 from ingestion import jobs
@@ -118,15 +119,17 @@ def _compare(tenant: Tenant, expected: Chunks) -> dict[str, Any]:
     found = _chunks(tenant)
     tenant.refresh_from_db()
     assert tenant.live_index is not None  # noqa: S101
-    live = Edition.objects.filter(index=tenant.live_index)
-    count = sum(live.filter(state=Edition.State.LIVE).values_list("chunk_count", flat=True))
+    editions = Edition.objects.filter(index=tenant.live_index)
+    live = editions.filter(state=Edition.State.LIVE)
+    count = sum(live.values_list("chunk_count", flat=True))
     documents = Document.objects.filter(tenant=tenant).count()
+    with_one = live.values("document").annotate(count=Count("pk")).filter(count=1).count()
     return {
         "documents": documents,
         "chunks": len(expected),
         "lost": len(expected - found),
         "extra": len(found - expected),
-        "not_one_live_edition": documents - live.count(),
+        "not_one_live_edition": documents - with_one + editions.count() - live.count(),
         "left_after_reconcile": index.count_chunks(tenant.live_index.name) - count,
         "orphans_removed_by_reconcile": report.orphan_chunks,
         "tasks_not_done": IngestionTask.objects.filter(tenant=tenant).exclude(state="done").count(),
