@@ -3,7 +3,7 @@
 Texts of like length share a batch, whatever document they come from, so that little is spent on padding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,19 @@ def length_sorted_batches(lengths: Sequence[int], *, size: int, budget: int | No
 
 
 def embed_in_batches(
-    batches: Sequence[Sequence[int]], embed: Callable[[Sequence[int]], npt.NDArray[Any]], *, dimension: int
+    batches: Sequence[Sequence[int]],
+    embed: Callable[[Sequence[int]], npt.NDArray[Any]],
+    *,
+    dimension: int,
+    map_batches: Callable[..., Iterable[npt.NDArray[Any]]] = map,
 ) -> Vectors:
-    """Vectors (n, dimension) of all positions; `embed` is called with each batch's positions."""
+    """Vectors (n, dimension) of all positions; `embed` is called with each batch's positions.
+
+    `map_batches` may call it from several threads at once, as an executor's `map` does.
+    """
     vectors = np.empty((sum(map(len, batches)), dimension), dtype=np.float32)
-    for positions in batches:
-        vectors[list(positions)] = unit_rows(embed(positions), dimension=dimension)
+    for positions, rows in zip(batches, map_batches(embed, batches), strict=True):
+        vectors[list(positions)] = unit_rows(rows, dimension=dimension)
     return vectors
 
 

@@ -23,7 +23,7 @@ from search.exceptions import EmbeddingUnavailable
 Precision = Literal["int8", "fp32"]
 
 # Raise it when what the exporter writes changes: older exports are then made anew.
-EXPORT_FORMAT = 1
+EXPORT_FORMAT = 2
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ERROR_TAIL_CHARACTERS = 600
 
