@@ -99,3 +99,9 @@ class LeaseLost(IngestionError):
     """Another worker has taken this work over; stop without a trace."""
 
     code = "lease_lost"
+
+
+class WorkerStopping(IngestionError):
+    """The worker was asked to stop: what it holds is given back, and no attempt is counted."""
+
+    code = "worker_stopped"

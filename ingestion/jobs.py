@@ -1,5 +1,7 @@
 """RQ's entry points: ids in, a service call. The only place, with the commands, where any exception is caught."""
 
+import threading
+
 import structlog
 from django.conf import settings
 from django.db import close_old_connections
@@ -11,6 +13,7 @@ from ingestion.services import ingest, sync
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
+_stopping = threading.Event()
 
 
 def parser() -> ParserChild:
@@ -24,6 +27,11 @@ def parser() -> ParserChild:
         )
         _parser.start()
     return _parser
+
+
+def stop() -> None:
+    """Give back what this worker holds at the next step of its work. For good: the worker is about to end."""
+    _stopping.set()
 
 
 def close_parser() -> None:
@@ -50,7 +58,7 @@ def run_claim(claim: Claim) -> None:
     """The job boundary of a claim: an error that nobody foresaw is written into its tasks, which are tried
     again alone."""
     try:
-        ingest.run(claim, parser())
+        ingest.run(claim, parser(), stopping=_stopping)
     except Exception as error:
         logger.exception(
             "claim_failed", tenant=claim.tenant_id, tasks=[str(task.uuid) for task in claim.tasks]

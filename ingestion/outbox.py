@@ -185,10 +185,19 @@ def try_again(task: IngestionTask, *, code: str, reason: str) -> None:
 
 def postpone(claim: Claim, *, code: str, reason: str) -> None:
     """What the work needs is down: the tasks wait, and the attempt is not counted."""
+    _uncount(claim, delay_seconds=settings.INGESTION_RETRY_SECONDS, code=code, reason=reason)
+
+
+def give_back(claim: Claim, *, code: str, reason: str) -> None:
+    """Who works is going: the tasks are due at once for the next worker, and the attempt is not counted."""
+    _uncount(claim, delay_seconds=0.0, code=code, reason=reason)
+
+
+def _uncount(claim: Claim, *, delay_seconds: float, code: str, reason: str) -> None:
     with transaction.atomic():
         held = still_held(claim)
         tasks = [task for task in claim.tasks if task.pk in held]
-        _release(tasks, delay_seconds=settings.INGESTION_RETRY_SECONDS, code=code, reason=reason)
+        _release(tasks, delay_seconds=delay_seconds, code=code, reason=reason)
         IngestionTask.objects.filter(pk__in=[task.pk for task in tasks]).update(attempts=F("attempts") - 1)
 
 

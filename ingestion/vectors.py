@@ -2,7 +2,7 @@
 embedded twice in a tenant."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -16,14 +16,20 @@ _LOOKUP_ROWS = 500
 _EMBED_ROWS = 256  # vectors are kept as often as this, so that a killed worker loses little
 
 
-def vectors_for(tenant_id: int, texts: Sequence[str], embedder: Embedder) -> Vectors:
-    """Vectors (n, dimension) of the texts, in their order. Raises EmbeddingUnavailable, InputTooLong."""
+def vectors_for(
+    tenant_id: int, texts: Sequence[str], embedder: Embedder, *, before_part: Callable[[], None]
+) -> Vectors:
+    """Vectors (n, dimension) of the texts, in their order; `before_part` may raise to end the work early.
+
+    Raises EmbeddingUnavailable, InputTooLong.
+    """
     hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
     known = _stored(tenant_id, embedder.variant, set(hashes))
     missing = {digest: text for digest, text in zip(hashes, texts, strict=True) if digest not in known}
     EMBEDDINGS.labels("stored").inc(len(texts) - len(missing))
     ordered = sorted(missing.items(), key=lambda entry: len(entry[1]))
     for start in range(0, len(ordered), _EMBED_ROWS):
+        before_part()
         known |= _embed(tenant_id, ordered[start : start + _EMBED_ROWS], embedder)
     if not hashes:
         return np.empty((0, embedder.dimension), dtype=np.float32)

@@ -5,7 +5,8 @@ Outcomes are per task. Nothing is live before every chunk is acknowledged and se
 lease's holder switches.
 """
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -15,7 +16,7 @@ from django.db.models import F
 
 from ingestion import content, indexes, outbox, planning, schema
 from ingestion.chunking import Chunk, ChunkingSettings
-from ingestion.exceptions import IngestionError, ParseError, SourceError, SourceItemError
+from ingestion.exceptions import IngestionError, ParseError, SourceError, SourceItemError, WorkerStopping
 from ingestion.heartbeat import heartbeat
 from ingestion.models import IngestionTask, Source, StoredOriginal
 from ingestion.outbox import Claim
@@ -55,30 +56,39 @@ class Work:
     refusals: tuple[str, ...] = field(default=())
 
 
-def run(claim: Claim, parser: ParserChild) -> None:
-    """Do a claim's work. An outage postpones it whole; any other error is a task's own. Never raises those."""
+def run(claim: Claim, parser: ParserChild, *, stopping: threading.Event) -> None:
+    """Do a claim's work. An outage postpones it whole; any other error is a task's own. Never raises those.
+
+    Once `stopping` is set the claim is given back, unless it is so far that it goes live.
+    """
     clock = StageClock(INGESTION_STAGE_SECONDS)
     with heartbeat(lambda: outbox.renew(claim.token)):
         try:
-            _run(claim, parser, clock=clock)
+            _run(claim, parser, clock=clock, stopping=stopping)
+        except WorkerStopping as error:
+            outbox.give_back(claim, code=error.code, reason=str(error))
         except OUTAGES as error:
             outbox.postpone(claim, code=error.code, reason=error.detail)
             logger.warning("claim_postponed", tasks=len(claim.tasks), code=error.code)
     logger.info("claim_ended", tenant=claim.tenant_id, tasks=len(claim.tasks), timings=clock.total())
 
 
-def _run(claim: Claim, parser: ParserChild, *, clock: StageClock) -> None:
+def _run(claim: Claim, parser: ParserChild, *, clock: StageClock, stopping: threading.Event) -> None:
+    def go_on() -> None:
+        if stopping.is_set():
+            raise WorkerStopping("Its worker was stopped; another one goes on.")
+
     index.require_engine()
     tenant = Tenant.objects.get(pk=claim.tenant_id)
     versions = indexes.writable(tenant)
     with clock.stage("prepare"):
-        works = _prepare_all(claim, tenant, versions, parser)
+        works = _prepare_all(claim, tenant, versions, parser=parser, go_on=go_on)
     for version in versions:  # a field may have come with the documents that were just read
         indexes.ensure_mapped(version)
     outbox.set_stage(claim.token, "embedding")
     works = _open_editions(works)
     with clock.stage("embed"):
-        records = _embed(claim.tenant_id, works)
+        records = _embed(claim.tenant_id, works, go_on=go_on)
     outbox.set_stage(claim.token, "indexing")
     with clock.stage("index"):
         works = _write(works, versions, records)
@@ -89,12 +99,18 @@ def _run(claim: Claim, parser: ParserChild, *, clock: StageClock) -> None:
 
 
 def _prepare_all(
-    claim: Claim, tenant: Tenant, versions: list[SearchIndex], parser: ParserChild
+    claim: Claim,
+    tenant: Tenant,
+    versions: list[SearchIndex],
+    *,
+    parser: ParserChild,
+    go_on: Callable[[], None],
 ) -> list[Work]:
     """Works of the tasks that could be prepared; the others are ended or released with their reason."""
     works: list[Work] = []
     sizes = _SourceSizes(tenant)
     for task in claim.tasks:
+        go_on()
         try:
             works.append(_prepare(task, tenant, versions, parser=parser, sizes=sizes))
         except ParseError as error:
@@ -221,7 +237,7 @@ def _new_edition(document: Document, draft: Draft) -> Edition:
     )
 
 
-def _embed(tenant_id: int, works: list[Work]) -> dict[int, list[ChunkRecord]]:
+def _embed(tenant_id: int, works: list[Work], *, go_on: Callable[[], None]) -> dict[int, list[ChunkRecord]]:
     """Records by index id, their texts embedded together across documents."""
     records: dict[int, list[ChunkRecord]] = {}
     versions = {draft.version.pk: draft.version for work in works for draft in work.drafts}
@@ -229,7 +245,7 @@ def _embed(tenant_id: int, works: list[Work]) -> dict[int, list[ChunkRecord]]:
         drafts = [(work, draft) for work in works for draft in work.drafts if draft.version.pk == version.pk]
         pairs = [(work.document.pk, draft, chunk) for work, draft in drafts for chunk in draft.chunks]
         texts = [chunk.embedding_text for _, _, chunk in pairs]
-        vectors = vectors_for(tenant_id, texts, indexes.embedder_of(version))
+        vectors = vectors_for(tenant_id, texts, indexes.embedder_of(version), before_part=go_on)
         records[version.pk] = [
             _record(document_id, draft, chunk, vector)
             for (document_id, draft, chunk), vector in zip(pairs, vectors, strict=True)

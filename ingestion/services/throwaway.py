@@ -69,7 +69,7 @@ def drain(tenant: Tenant, work: Callable[[Claim], None], *, progress: Callable[[
         try:
             work(claim)
         except BaseException:  # Ctrl-C: let go at once of what only this process would end
-            outbox.postpone(claim, code="interrupted", reason="The measurement was interrupted.")
+            outbox.give_back(claim, code="interrupted", reason="The measurement was interrupted.")
             raise
 
 

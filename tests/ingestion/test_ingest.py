@@ -1,18 +1,18 @@
 """From acceptance to a live edition, on the real node: what goes live, what is kept, and what is done again."""
 
+import threading
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from ingestion import jobs, outbox
+from ingestion import jobs, outbox, vectors
 from ingestion.exceptions import DocumentRefused
 from ingestion.models import IngestionTask, StoredVector
 from ingestion.services import documents, ingest, rebuild, reconcile
 from ingestion.services.documents import DocumentFieldsInput
 from search import index, services
 from search.embeddings import get_embedder
-from search.metrics import INGESTION_STAGE_SECONDS, StageClock
 from search.models import Document, Edition, SearchIndex, Tenant
 from search.types import Mode, Principal, SearchRequest
 from tests.factories import accept, ingest_all
@@ -168,7 +168,7 @@ def test_a_zombie_whose_lease_was_lost_goes_live_with_nothing(tenant: Tenant) ->
     IngestionTask.objects.update(leased_until=timezone.now())
     ingest_all(tenant)
     live = Edition.objects.get(document=accepted.document, state="live")
-    ingest._run(zombie, jobs.parser(), clock=StageClock(INGESTION_STAGE_SECONDS))
+    ingest.run(zombie, jobs.parser(), stopping=threading.Event())
     assert Edition.objects.get(document=accepted.document) == live
     assert chunk_keys(tenant) == {(accepted.document.pk, live.number, 0)}
 
@@ -210,6 +210,31 @@ def test_an_outage_of_the_engine_spends_no_attempt(tenant: Tenant, settings: Any
     IngestionTask.objects.update(due_at=timezone.now())
     ingest_all(tenant)
     assert Document.objects.get(public_id="a").state == "live"
+
+
+def test_a_worker_that_is_stopped_gives_its_tasks_back_and_spends_no_attempt(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        accept(tenant, name, f"The text {name}.")
+    stopping = threading.Event()
+    embed = vectors.vectors_for
+
+    def stop_before_embedding(*args: Any, **options: Any) -> Any:
+        stopping.set()
+        return embed(*args, **options)
+
+    monkeypatch.setattr(ingest, "vectors_for", stop_before_embedding)
+    claim = outbox.claim(tenant.pk)
+    assert claim is not None
+    ingest.run(claim, jobs.parser(), stopping=stopping)
+    states = IngestionTask.objects.values_list("state", "attempts", "code").distinct()
+    assert list(states) == [("pending", 0, "worker_stopped")]
+    again = outbox.claim(tenant.pk)
+    assert again is not None
+    assert len(again.tasks) == 3
+    ingest.run(again, jobs.parser(), stopping=threading.Event())
+    assert set(Document.objects.values_list("state", flat=True)) == {"live"}
 
 
 def test_a_corrupt_file_fails_at_once_and_its_neighbours_go_live(tenant: Tenant) -> None:

@@ -18,6 +18,12 @@ from ingestion import jobs, outbox
 logger = structlog.get_logger(__name__)
 
 
+class _Worker(SimpleWorker):
+    def handle_warm_shutdown_request(self) -> None:
+        super().handle_warm_shutdown_request()
+        jobs.stop()
+
+
 class Command(BaseCommand):
     help = "Run ingestion jobs until stopped."
 
@@ -32,7 +38,7 @@ class Command(BaseCommand):
         stopped = threading.Event()
         sweeper = threading.Thread(target=_sweep_regularly, args=(stopped,), name="sweeper", daemon=True)
         sweeper.start()
-        worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer, worker_ttl=120)
+        worker = _Worker([queue], connection=queue.connection, serializer=JSONSerializer, worker_ttl=120)
         worker.log_result_lifespan = False
         try:
             worker.work(burst=options["burst"], logging_level="WARNING")
