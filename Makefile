@@ -11,8 +11,9 @@ STAMP := $(VENV)/installed
 NEEDED_KIB := 8388608
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 ARGS ?=
+PEERS := .venv-peers
 
-.PHONY: help install up down test lint types check bench doctor figures lock format
+.PHONY: help install up down test lint types check bench peers doctor figures lock format
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,7 +65,16 @@ doctor: install ## Say what this machine lacks and what to do
 figures: install ## Put the figures of docs/figures into the README
 	@$(BIN)/python -m bench.figures
 
+$(PEERS)/.installed: bench/peers/requirements.txt $(STAMP)
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(UV) pip sync --python $(PEERS)/bin/python --require-hashes $<
+	@touch $@
+
+peers: $(PEERS)/.installed ## Measure Ragsite beside its peers, installed into .venv-peers (ARGS= for bench_peers)
+	$(BIN)/python manage.py bench_peers $(ARGS)
+
 lock: install ## Resolve pyproject.toml's ranges into the pinned, hashed requirements (ARGS=--upgrade for newer ones)
 	$(UV) pip compile pyproject.toml $(LOCK) $(ARGS) -o requirements.txt
 	$(UV) pip compile pyproject.toml --group dev -c requirements.txt $(LOCK) $(ARGS) -o requirements-dev.txt
+	$(UV) pip compile bench/peers/requirements.in -c requirements-dev.txt $(LOCK) $(ARGS) -o bench/peers/requirements.txt
 	echo uv | $(UV) pip compile - $(LOCK) $(ARGS) -o requirements-uv.txt

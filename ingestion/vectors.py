@@ -2,7 +2,7 @@
 embedded twice in a tenant."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -40,18 +40,28 @@ def _embed(tenant_id: int, part: Sequence[tuple[bytes, str]], embedder: Embedder
     vectors = embedder.embed_passages([text for _, text in part])
     EMBEDDINGS.labels("embedded").inc(len(part))
     embedded = {digest: vector for (digest, _), vector in zip(part, vectors, strict=True)}
+    _keep(tenant_id, embedder.variant, embedded)
+    return embedded
+
+
+def keep(tenant_id: int, variant: str, vectors: Mapping[str, Vector]) -> None:
+    """Store vectors by their texts, as if these had been embedded here."""
+    _keep(
+        tenant_id,
+        variant,
+        {hashlib.sha256(text.encode()).digest(): vector for text, vector in vectors.items()},
+    )
+
+
+def _keep(tenant_id: int, variant: str, vectors: Mapping[bytes, Vector]) -> None:
     rows = [
         StoredVector(
-            tenant_id=tenant_id,
-            variant=embedder.variant,
-            text_hash=digest,
-            vector=vector.astype("<f4").tobytes(),
+            tenant_id=tenant_id, variant=variant, text_hash=digest, vector=vector.astype("<f4").tobytes()
         )
-        for digest, vector in embedded.items()
+        for digest, vector in vectors.items()
     ]
     with transaction.atomic():
         StoredVector.objects.bulk_create(rows, ignore_conflicts=True, batch_size=_LOOKUP_ROWS)
-    return embedded
 
 
 def _stored(tenant_id: int, variant: str, hashes: Iterable[bytes]) -> dict[bytes, Vector]:

@@ -1,7 +1,5 @@
 """Measure search through real HTTP beside the same bodies sent straight to OpenSearch, interleaved in one run."""
 
-import random
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +22,7 @@ from ingestion.services import judged_sets, throwaway
 from ingestion.services.judged_sets import Workers
 from search.authentication import create_key
 from search.embeddings import get_embedder
+from search.evaluation import queries
 from search.evaluation.datasets import read_passages, read_set
 from search.evaluation.latency import Throughput, latency, throughput, timed
 from search.evaluation.raw import RawEngine, RawSearch, raw_search, sample_passages
@@ -34,8 +33,6 @@ from search.types import Principal
 SEED = 20
 WARM_UP = 20
 BLOCKS = 4  # the kinds take turns, so that a busy moment of the machine meets all of them
-_WORDS = (4, 12)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 API, CACHED, REPEATED, RAW = "api", "api_vector_cached", "api_response_cached", "opensearch"
 
 
@@ -195,7 +192,7 @@ class Command(ServicesCommand):
             texts = [line.strip() for line in options["queries"].read_text().splitlines() if line.strip()]
         else:
             passages = sample_passages(raw.engine, raw.target, count=min(3 * wanted, 9000), seed=SEED)
-            texts = list(_sentences(passages))
+            texts = list(queries.sentences(passages, seed=SEED))
         texts = list(dict.fromkeys(texts))[:wanted]
         if len(texts) < WARM_UP + 2 * BLOCKS:
             raise CommandError(f"{len(texts)} different queries are too few to measure with.")
@@ -234,16 +231,6 @@ class Command(ServicesCommand):
         )
         if figures["degraded"]:
             self.stdout.write(f"{figures['degraded']} answers were DEGRADED")
-
-
-def _sentences(passages: list[str]) -> Iterator[str]:
-    """A sentence of each passage, of as many words as people type."""
-    draw = random.Random(SEED)  # noqa: S311
-    for passage in passages:
-        sentences = [" ".join(part.split()[: _WORDS[1]]) for part in _SENTENCE_END.split(passage)]
-        fitting = [text for text in sentences if len(text.split()) >= _WORDS[0]]
-        if fitting:
-            yield draw.choice(fitting)[: settings.SEARCH_MAX_QUERY_CHARACTERS]
 
 
 def _size(tenant: Tenant) -> dict[str, int]:
