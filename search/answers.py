@@ -20,7 +20,8 @@ from search.metrics import DEGRADED, TOKENS, StageClock
 from search.profiles import retrieval_settings
 from search.relevance import is_relevant
 from search.rendering import answer_json
-from search.services import keep_response, retrieve, stored_response
+from search.responses import keep_response, stored_response
+from search.services import retrieve
 from search.tenants import live_target
 from search.types import (
     Answer,
@@ -154,7 +155,7 @@ def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
 def _from_documents(
     question: Question, target: IndexTarget, *, clock: StageClock, degraded: tuple[str, ...]
 ) -> PreparedAnswer | dict[str, Any]:
-    result = retrieve(question.principal, _search_request(question.request), clock=clock)
+    result = retrieve(question.principal, _search_request(question.request), clock=clock, target=target)
     asked = question.request.question
     with clock.stage("context"):
         counter = _token_counter(target)

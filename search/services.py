@@ -5,8 +5,8 @@ rerank → response.
 and evaluation.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from search.metrics import DEGRADED, StageClock
 from search.profiles import retrieval_settings
 from search.rendering import search_json
 from search.reranking import get_reranker
+from search.responses import cached
 from search.tenants import HIDDEN_LIMIT, hidden_documents, live_target
 from search.types import (
     Candidate,
@@ -43,10 +44,23 @@ from search.types import (
     Total,
     VisibleDocument,
 )
-from search.visibility import allowed_public_ids, visible_documents
+from search.visibility import visible_documents
 
 _searches = SingleFlight()
 _embeddings = SingleFlight()
+_LOOKED_UP_PER_HIT = 4  # several chunks of one document stand among the best, and some may be invisible
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A request on its way: what it was read with, how long its stages took, and what had to be left out."""
+
+    principal: Principal
+    request: SearchRequest
+    target: IndexTarget
+    profile: RetrievalSettings
+    clock: StageClock
+    degraded: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +84,12 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     if target is None:
         return search_json(_empty_result(clock))
     profile = retrieval_settings(principal.tenant_id, request.profile)
+    asked = _Query(principal, request, target, profile, clock)
     scope = search_scope(principal, request, target=target, profile=profile)
     body, shared = _searches.run(
-        scope.key(), lambda: cached(scope, principal, target, lambda: _fresh(principal, request, clock=clock))
+        scope.key(), lambda: cached(scope, principal, target, lambda: search_json(_retrieve(asked)))
     )
     return body | {"request_id": str(uuid4())} if shared else body
-
-
-def _fresh(principal: Principal, request: SearchRequest, *, clock: StageClock) -> dict[str, Any]:
-    return search_json(retrieve(principal, request, clock=clock))
 
 
 def search_scope(
@@ -111,90 +122,59 @@ def search_scope(
     )
 
 
-def cached(
-    scope: CacheScope, principal: Principal, target: IndexTarget, work: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
-    """A stored response whose documents are all still visible, else `work`'s, stored unless it is degraded."""
-    try:
-        stored = stored_response(scope, principal, target)
-    except CacheUnavailable as error:
-        return with_degraded(work(), error.code)
-    return keep_response(scope, work()) if stored is None else stored
+def retrieve(
+    principal: Principal, request: SearchRequest, *, clock: StageClock, target: IndexTarget | None = None
+) -> SearchResult:
+    """The flow without the response cache; `target` is read unless the caller has just done so.
 
-
-def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget) -> dict[str, Any] | None:
-    """A stored response whose documents are all still visible. Raises CacheUnavailable."""
-    clock = StageClock()
-    with clock.stage("response_cache"):
-        stored = caches.read_response(scope)
-        if stored is None or not _still_visible(stored, principal, target):
-            return None
-    return stored | {"request_id": str(uuid4()), "cache": "response", "timings": clock.total()}
-
-
-def keep_response(scope: CacheScope, body: dict[str, Any]) -> dict[str, Any]:
-    """The response, stored unless it is degraded."""
-    if not body["degraded"]:
-        try:
-            caches.write_response(scope, body)
-        except CacheUnavailable as error:
-            return with_degraded(body, error.code)
-    return body
-
-
-def _still_visible(body: Mapping[str, Any], principal: Principal, target: IndexTarget) -> bool:
-    wanted = {hit["document"]["id"] for hit in body["hits"]}
-    now = timezone.now()
-    return wanted == allowed_public_ids(wanted, principal=principal, index_id=target.index_id, now=now)
-
-
-def with_degraded(body: dict[str, Any], reason: str) -> dict[str, Any]:
-    if reason in body["degraded"]:
-        return body
-    DEGRADED.labels(reason).inc()
-    return body | {"degraded": [*body["degraded"], reason]}
-
-
-def retrieve(principal: Principal, request: SearchRequest, *, clock: StageClock) -> SearchResult:
-    """The flow without the response cache. Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable."""
-    target = live_target(principal.tenant_id)
+    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable.
+    """
+    target = target or live_target(principal.tenant_id)
     if target is None:
         return _empty_result(clock)
-    degraded: list[str] = []
-    now = timezone.now()
     profile = retrieval_settings(principal.tenant_id, request.profile)
-    with clock.stage("filters"):
-        facets = _facet_fields(request.facets, target)
-        parsed = filters.parse(request.filters, target.schema)
-        hidden = hidden_documents(principal.tenant_id)
-    if counts_are_safe := len(hidden) <= HIDDEN_LIMIT:
-        door = filters.door(principal, now=now, hidden=hidden, filters=parsed)
-    else:
-        door = filters.door(principal, now=now, filters=parsed)
-        degraded.append("counts_unavailable")
-    legs = _legs(request, target, degraded=degraded, clock=clock)
-    wanted = retrieval.CandidatesQuery(
-        index=target.name,
-        legs=legs,
-        door=door,
-        depth=_depth(request, profile),
-        profile=profile,
-        facets=facets if counts_are_safe and request.with_total else None,
-        explain=request.explain,
-    )
-    found = _candidates(wanted, principal=principal, target=target, request=request, clock=clock)
+    return _retrieve(_Query(principal, request, target, profile, clock))
+
+
+def _retrieve(asked: _Query) -> SearchResult:
+    found = _candidates(asked, _candidates_query(asked))
     if found.retrieved.is_partial:
-        degraded.append("partial_results")
-    hits = _hits(found, request, target=target, degraded=degraded, clock=clock)
-    for reason in degraded:
+        asked.degraded.append("partial_results")
+    hits = _hits(asked, found)
+    for reason in asked.degraded:
         DEGRADED.labels(reason).inc()
     return SearchResult(
         request_id=uuid4(),
         hits=hits,
-        total=_total(found, legs),
+        total=_total(found),
         facets=found.retrieved.facets,
-        timings=clock.total(),
-        degraded=tuple(degraded),
+        timings=asked.clock.total(),
+        degraded=tuple(asked.degraded),
+    )
+
+
+def _candidates_query(asked: _Query) -> retrieval.CandidatesQuery:
+    """Step one, behind the door. Too many unacknowledged changes: nothing is counted, and that is said."""
+    request, principal = asked.request, asked.principal
+    with asked.clock.stage("filters"):
+        facets = _facet_fields(request.facets, asked.target)
+        parsed = filters.parse(request.filters, asked.target.schema)
+        depth = _depth(request, asked.profile)
+        hidden = hidden_documents(principal.tenant_id)
+    now = timezone.now()
+    if counts_are_safe := len(hidden) <= HIDDEN_LIMIT:
+        door = filters.door(principal, now=now, hidden=hidden, filters=parsed)
+    else:
+        door = filters.door(principal, now=now, filters=parsed)
+        asked.degraded.append("counts_unavailable")
+    return retrieval.CandidatesQuery(
+        index=asked.target.name,
+        legs=_legs(asked),
+        door=door,
+        depth=depth,
+        profile=asked.profile,
+        facets=facets if counts_are_safe and request.with_total else None,
+        explain=request.explain,
     )
 
 
@@ -219,20 +199,19 @@ def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
     return depth
 
 
-def _legs(
-    request: SearchRequest, target: IndexTarget, *, degraded: list[str], clock: StageClock
-) -> query.Legs:
+def _legs(asked: _Query) -> query.Legs:
     """The query with its embedding; without one (the embedder is down) BM25 alone answers, and says so."""
-    lexical = query.Legs(request.query, target.languages, None, Mode.LEXICAL)
-    if request.mode is Mode.LEXICAL:
+    text, mode = asked.request.query, asked.request.mode
+    lexical = query.Legs(text, asked.target.languages, None, Mode.LEXICAL)
+    if mode is Mode.LEXICAL:
         return lexical
     try:
-        with clock.stage("embed"):
-            vector = query_embedding(request.query, target)
+        with asked.clock.stage("embed"):
+            vector = query_embedding(text, asked.target)
     except EmbeddingUnavailable as error:
-        degraded.append(error.code)
+        asked.degraded.append(error.code)
         return lexical
-    return replace(lexical, vector=vector, mode=request.mode)
+    return replace(lexical, vector=vector, mode=mode)
 
 
 def query_embedding(text: str, target: IndexTarget) -> Any:
@@ -261,86 +240,92 @@ def _keep_embedding(target: IndexTarget, text: str, vector: Any) -> None:
         return  # the next request embeds it again
 
 
-def _candidates(
-    wanted: retrieval.CandidatesQuery,
-    *,
-    principal: Principal,
-    target: IndexTarget,
-    request: SearchRequest,
-    clock: StageClock,
-) -> _Candidates:
-    with clock.stage("retrieve"):
+def _candidates(asked: _Query, wanted: retrieval.CandidatesQuery) -> _Candidates:
+    with asked.clock.stage("retrieve"):
         retrieved = retrieval.candidates(wanted)
-    with clock.stage("visibility"):
-        visible = visible_documents(
-            (candidate.document_id for candidate in retrieved.candidates),
-            principal=principal,
-            index_id=target.index_id,
-            now=timezone.now(),
-        )
-    kept = _visible(retrieved.candidates, visible, group=request.group_by == "document")
+    with asked.clock.stage("visibility"):
+        # Vector mode counts its whole window; else what is behind the page need not be looked at.
+        enough = None if wanted.legs.mode is Mode.VECTOR else _window(asked.request)
+        kept = _visible(asked, retrieved.candidates, enough=enough)
     return _Candidates(kept, retrieved, wanted.legs, wanted.door)
 
 
+def _window(request: SearchRequest) -> int:
+    """How many hits are read back: the page and what is before it, or what the reranker chooses from."""
+    last = request.page * request.top_k
+    return max(last, settings.SEARCH_RERANK_WINDOW) if _reranks(request) else last
+
+
+def _reranks(request: SearchRequest) -> bool:
+    """Reranking reads its whole window, so that a hit may come up from behind the page."""
+    first = (request.page - 1) * request.top_k
+    wanted = request.rerank is not False and settings.SEARCH_RERANKER is not None
+    return wanted and first < settings.SEARCH_RERANK_WINDOW
+
+
 def _visible(
-    candidates: Sequence[Candidate], documents: Mapping[int, VisibleDocument], *, group: bool
+    asked: _Query, candidates: Sequence[Candidate], *, enough: int | None
 ) -> tuple[tuple[Candidate, VisibleDocument], ...]:
-    """Candidates of live editions of visible documents; when grouped, the best chunk of each document."""
+    """Candidates of live editions of visible documents; when grouped, the best chunk of each document.
+
+    Documents are looked up for the best candidates first, and for the rest only if those are not `enough`.
+    """
     kept: list[tuple[Candidate, VisibleDocument]] = []
     seen: set[int] = set()
-    for candidate in candidates:
-        document = documents.get(candidate.document_id)
-        if (
-            document is None
-            or document.edition != candidate.edition
-            or (group and candidate.document_id in seen)
-        ):
-            continue
-        seen.add(candidate.document_id)
-        kept.append((candidate, document))
+    first = len(candidates) if enough is None else enough * _LOOKED_UP_PER_HIT
+    for part in (candidates[:first], candidates[first:]):
+        if not part or (enough is not None and len(kept) >= enough):
+            break
+        documents = visible_documents(
+            (candidate.document_id for candidate in part),
+            principal=asked.principal,
+            index_id=asked.target.index_id,
+            now=timezone.now(),
+        )
+        for candidate in part:
+            document = documents.get(candidate.document_id)
+            if document is None or document.edition != candidate.edition:
+                continue
+            if asked.request.group_by == "document" and candidate.document_id in seen:
+                continue
+            seen.add(candidate.document_id)
+            kept.append((candidate, document))
     return tuple(kept)
 
 
-def _total(found: _Candidates, legs: query.Legs) -> Total:
+def _total(found: _Candidates) -> Total:
     """Vector mode has no words to match: it counts its window, as a bound."""
-    if legs.mode is not Mode.VECTOR and found.retrieved.total.relation == "eq":
-        return found.retrieved.total
+    is_vector = found.legs.mode is Mode.VECTOR
+    counted = found.retrieved.total
+    if not is_vector and counted.relation == "eq":
+        return counted
     in_window = len({document.id for _, document in found.kept})
-    return Total(max(in_window, found.retrieved.total.value if legs.mode is not Mode.VECTOR else 0), "gte")
+    return Total(max(in_window, 0 if is_vector else counted.value), "gte")
 
 
-def _hits(
-    found: _Candidates, request: SearchRequest, *, target: IndexTarget, degraded: list[str], clock: StageClock
-) -> tuple[Hit, ...]:
-    """The page's hits. Reranking reads its whole window, so that a hit may come up from behind the page."""
+def _hits(asked: _Query, found: _Candidates) -> tuple[Hit, ...]:
+    """The page's hits, read back and, where a reranker is set, by its scores."""
+    request = asked.request
     first, last = (request.page - 1) * request.top_k, request.page * request.top_k
-    reranks = request.rerank is not False and settings.SEARCH_RERANKER is not None
-    if reranks and first < settings.SEARCH_RERANK_WINDOW:
-        window = found.kept[: max(last, settings.SEARCH_RERANK_WINDOW)]
-        hits = _read(found, window, request, target=target, clock=clock)
-        return _reranked(request.query, hits, degraded=degraded, clock=clock)[first:last]
+    if _reranks(request):
+        return _reranked(asked, _read(asked, found, found.kept[: _window(request)]))[first:last]
     if request.rerank and settings.SEARCH_RERANKER is None:
-        degraded.append("rerank_not_configured")
-    return _read(found, found.kept[first:last], request, target=target, clock=clock)
+        asked.degraded.append("rerank_not_configured")
+    return _read(asked, found, found.kept[first:last])
 
 
 def _read(
-    found: _Candidates,
-    window: Sequence[tuple[Candidate, VisibleDocument]],
-    request: SearchRequest,
-    *,
-    target: IndexTarget,
-    clock: StageClock,
+    asked: _Query, found: _Candidates, window: Sequence[tuple[Candidate, VisibleDocument]]
 ) -> tuple[Hit, ...]:
     if not window:
         return ()
-    with clock.stage("page"):
+    with asked.clock.stage("page"):
         chunks = retrieval.read_page(
-            target.name,
+            asked.target.name,
             found.legs,
             chunk_ids=[candidate.chunk_id for candidate, _ in window],
             door=found.door,
-            highlight=request.highlight,
+            highlight=asked.request.highlight,
         )
     is_hybrid = found.legs.mode is Mode.HYBRID
     return tuple(
@@ -374,16 +359,14 @@ def _hit(
     )
 
 
-def _reranked(
-    question: str, hits: tuple[Hit, ...], *, degraded: list[str], clock: StageClock
-) -> tuple[Hit, ...]:
+def _reranked(asked: _Query, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
     """The window by the reranker's scores, what lies behind it in fused order; all in fused order if it fails."""
     window, rest = hits[: settings.SEARCH_RERANK_WINDOW], hits[settings.SEARCH_RERANK_WINDOW :]
     try:
-        with clock.stage("rerank"):
-            scores = _rerank_scores(question, window)
+        with asked.clock.stage("rerank"):
+            scores = _rerank_scores(asked.request.query, window)
     except RerankUnavailable as error:
-        degraded.append(error.code)
+        asked.degraded.append(error.code)
         return hits
     scored = [
         replace(hit, score=score, scores=replace(hit.scores, rerank=score))

@@ -234,6 +234,7 @@ class Command(ServicesCommand):
 
 
 def _size(tenant: Tenant) -> dict[str, int]:
+    tenant.refresh_from_db()
     chunks = Edition.objects.filter(
         document__tenant=tenant, index_id=tenant.live_index_id, state=Edition.State.LIVE
     )

@@ -20,7 +20,7 @@ logger = structlog.get_logger(__name__)
 
 class _Worker(SimpleWorker):
     def handle_warm_shutdown_request(self) -> None:
-        super().handle_warm_shutdown_request()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
         jobs.stop()
 
 

@@ -1,0 +1,59 @@
+"""Stored responses: an equal request by whoever may see the same gets the response of before, while its
+documents are all still visible."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
+
+from search import caches
+from search.caches import CacheScope
+from search.exceptions import CacheUnavailable
+from search.metrics import DEGRADED, StageClock
+from search.types import IndexTarget, Principal
+from search.visibility import allowed_public_ids
+
+
+def cached(
+    scope: CacheScope, principal: Principal, target: IndexTarget, work: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """A stored response whose documents are all still visible, else `work`'s, stored unless it is degraded."""
+    try:
+        stored = stored_response(scope, principal, target)
+    except CacheUnavailable as error:
+        return with_degraded(work(), error.code)
+    return keep_response(scope, work()) if stored is None else stored
+
+
+def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget) -> dict[str, Any] | None:
+    """A stored response whose documents are all still visible. Raises CacheUnavailable."""
+    clock = StageClock()
+    with clock.stage("response_cache"):
+        stored = caches.read_response(scope)
+        if stored is None or not _still_visible(stored, principal, target):
+            return None
+    return stored | {"request_id": str(uuid4()), "cache": "response", "timings": clock.total()}
+
+
+def keep_response(scope: CacheScope, body: dict[str, Any]) -> dict[str, Any]:
+    """The response, stored unless it is degraded."""
+    if not body["degraded"]:
+        try:
+            caches.write_response(scope, body)
+        except CacheUnavailable as error:
+            return with_degraded(body, error.code)
+    return body
+
+
+def _still_visible(body: Mapping[str, Any], principal: Principal, target: IndexTarget) -> bool:
+    wanted = {hit["document"]["id"] for hit in body["hits"]}
+    now = timezone.now()
+    return wanted == allowed_public_ids(wanted, principal=principal, index_id=target.index_id, now=now)
+
+
+def with_degraded(body: dict[str, Any], reason: str) -> dict[str, Any]:
+    if reason in body["degraded"]:
+        return body
+    DEGRADED.labels(reason).inc()
+    return body | {"degraded": [*body["degraded"], reason]}
