@@ -24,7 +24,7 @@ def read(name: str) -> Any:
 
 def section() -> str:
     """The README's section, markers included."""
-    parts = [_start(), _relevance(), _ingestion(), _kills(), _search(), _streams()]
+    parts = [_start(), _relevance(), _ingestion(), _kills(), _search(), _streams(), _peers()]
     return "\n\n".join(["<!-- figures -->", *(part for part in parts if part), "<!-- /figures -->"])
 
 
@@ -116,6 +116,49 @@ def _streams() -> str:
         f"a plain search's p95 {figures['search_during_ms']['p95']:.0f} ms meanwhile, "
         f"{figures['search_idle_ms']['p95']:.0f} ms idle."
     )
+
+
+def _peers() -> str:
+    tables = [_peers_table(figures) for name in ("peers_10k", "peers_75k") if (figures := read(name))]
+    return "\n\n".join(tables)
+
+
+def _peers_table(figures: Any) -> str:
+    """One row a system; medians of the rounds. A system without nDCG within 1 % of the best is marked."""
+    embedded, cached = figures["search"]["embedded"], figures["search"]["cached"]
+    lines = [
+        (
+            "| system | nDCG@10 | indexes, vectors given | embeds and indexes | p50 ms, 1 client | requests a second, 8 | "
+            "p50 ms, vector cached | own CPU ms | memory MiB |"
+        ),
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, values in figures["indexing_given_vectors"].items():
+        if name == "finish_seconds":
+            continue
+        cells = [
+            _judged(figures, name),
+            f"{values['passages_per_second']['median']:.0f}",
+            f"{figures['ingestion'][name]['passages_per_second']['median']:.0f}",
+            f"{embedded['1'][name]['p50_ms']['median']:.1f}",
+            f"{embedded['8'][name]['requests_per_second']['median']:.0f}",
+            f"{cached['1'][name]['p50_ms']['median']:.1f}",
+            f"{embedded['8'][name]['own_cpu_ms']['median']:.1f}",
+            f"{figures['memory_bytes'][name] / _MIB:,.0f}",
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    title = (
+        f"Beside its peers, {figures['settings']['count']:,} passages (`bench_peers`, passages a second; OpenSearch's "
+        f"own {figures['memory_bytes']['opensearch'] / _MIB:,.0f} MiB serve three of the systems):"
+    )
+    return "\n".join([title, "", *lines])
+
+
+def _judged(figures: Any, name: str) -> str:
+    if "ndcg@10" not in figures:
+        return ""
+    far = "" if name in figures["near_best"] else " (lower)"
+    return f"{figures['ndcg@10'][name]['mean']:.3f}{far}"
 
 
 if __name__ == "__main__":
