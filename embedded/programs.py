@@ -11,6 +11,14 @@ from embedded.paths import Paths
 from embedded.processes import Command
 from embedded.services import ServiceUrls
 
+# While one parses or writes, the other embeds: the cores are then never idle.
+DEFAULT_WORKERS = min(2, os.cpu_count() or 1)
+
+
+def model_threads(workers: int) -> int:
+    """Each worker's share of the cores: what embeds passages is busy with nothing else."""
+    return max(1, (os.cpu_count() or 1) // workers)
+
 
 @dataclass(frozen=True)
 class UpSettings:
@@ -19,7 +27,7 @@ class UpSettings:
     given: ServiceUrls
     web_host: str = "127.0.0.1"
     web_port: int = 8000
-    workers: int = 1
+    workers: int = DEFAULT_WORKERS
     opensearch_port: int = 0
     opensearch_heap: str = "1g"
 
@@ -39,7 +47,7 @@ def read_settings(environ: Mapping[str, str]) -> UpSettings:
         ),
         web_host=environ.get("WEB_HOST", "127.0.0.1"),
         web_port=_number(environ, "WEB_PORT", 8000),
-        workers=_number(environ, "WORKERS", 1),
+        workers=_number(environ, "WORKERS", DEFAULT_WORKERS),
         opensearch_port=_number(environ, "OPENSEARCH_PORT", 0),
         opensearch_heap=environ.get("OPENSEARCH_HEAP", "1g"),
     )
@@ -66,9 +74,7 @@ class Programs:
         return self._python(name, str(self.checkout / "manage.py"), name, *arguments, log=log)
 
     def workers(self, count: int) -> list[Command]:
-        """The workers share the processors: what embeds passages is busy with nothing else."""
-        threads = str(max(1, (os.cpu_count() or 1) // count))
-        workers = replace(self, env={"SEARCH_MODEL_THREADS": threads, **self.env})
+        workers = replace(self, env={"SEARCH_MODEL_THREADS": str(model_threads(count)), **self.env})
         script = str(self.checkout / "manage.py")
         names = [f"worker-{number}" for number in range(1, count + 1)]
         return [

@@ -22,6 +22,7 @@ from embedded.measured import peak_bytes, python, started
 from embedded.paths import scratch_folder
 from embedded.processes import Command as Process
 from embedded.processes import tail
+from embedded.programs import DEFAULT_WORKERS, model_threads
 from embedded.services import ServiceUrls
 from embedded.valkey import Valkey
 from ingestion.exceptions import IngestionError
@@ -110,7 +111,11 @@ class Command(ServicesCommand):
         super().add_arguments(parser)
         parser.add_argument("path", type=Path, metavar="PATH", help="the folder of documents")
         parser.add_argument(
-            "--workers", type=int, default=1, metavar="N", help="worker processes (default: 1)"
+            "--workers",
+            type=int,
+            default=DEFAULT_WORKERS,
+            metavar="N",
+            help=f"worker processes (default: {DEFAULT_WORKERS})",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -140,7 +145,12 @@ class Command(ServicesCommand):
             metrics.mkdir()
             settings.PATHS.create()
             urls = ServiceUrls(settings.OPENSEARCH_URL, queue.url, settings.REDIS_CACHE_URL)
-            extra = {"PROMETHEUS_MULTIPROC_DIR": str(metrics), **database_url}
+            settings.SEARCH_MODEL_THREADS = model_threads(count)
+            extra = {
+                "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+                "SEARCH_MODEL_THREADS": str(settings.SEARCH_MODEL_THREADS),
+                **database_url,
+            }
             checkout = Path(settings.BASE_DIR)
             yield Workers(
                 [
