@@ -6,16 +6,23 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from search.models import ApiKey, Membership, Tenant
+from search.prepared import PreparedQuery
 from search.types import Principal
 
 SCOPES = ("search", "ask", "documents", "sources")
 _PREFIX_LENGTH = 11
+_keys = PreparedQuery(
+    lambda key_hash: ApiKey.objects.filter(key_hash=key_hash).values_list(
+        "tenant_id", "tenant__uuid", "groups", "scopes", "expires_at", "revoked_at"
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,15 @@ def authenticate_key(header: str) -> Principal:
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise exceptions.NotAuthenticated("Send the header Authorization: Bearer KEY.")
-    key = ApiKey.objects.select_related("tenant").filter(key_hash=hash_key(secret.strip())).first()
-    if key is None:
+    keys = _keys.rows(key_hash=hash_key(secret.strip()))
+    if not keys:
         raise exceptions.AuthenticationFailed("There is no such API key.")
-    if not key.is_active:
-        reason = "was revoked" if key.revoked_at else f"expired at {key.expires_at:%Y-%m-%d %H:%M} UTC"
-        raise exceptions.AuthenticationFailed(f"This API key {reason}.")
-    return Principal(key.tenant_id, key.tenant.uuid, tuple(key.groups), frozenset(key.scopes))
+    tenant_id, tenant_uuid, groups, scopes, expires_at, revoked_at = keys[0]
+    if revoked_at:
+        raise exceptions.AuthenticationFailed("This API key was revoked.")
+    if expires_at and expires_at <= timezone.now():
+        raise exceptions.AuthenticationFailed(f"This API key expired at {expires_at:%Y-%m-%d %H:%M} UTC.")
+    return Principal(tenant_id, tenant_uuid, tuple(groups), frozenset(scopes))
 
 
 def anonymous_reader(tenant: Tenant) -> Principal:

@@ -3,29 +3,49 @@ must leave out."""
 
 from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant
+from search.prepared import PreparedQuery
 from search.types import IndexTarget
 
 HIDDEN_LIMIT = 1000
+_targets = PreparedQuery(
+    lambda tenant_id: Tenant.objects.filter(pk=tenant_id).values_list(
+        "live_index_id",
+        "live_index__name",
+        "live_index__embedder",
+        "live_index__variant",
+        "live_index__dimension",
+        "live_index__languages",
+        "uuid",
+        "content_version",
+    )
+)
+_fields = PreparedQuery(
+    lambda tenant_id: MetadataField.objects.filter(tenant_id=tenant_id).values_list("name", "type")
+)
+_hidden = PreparedQuery(
+    lambda tenant_id: Document.objects.filter(tenant_id=tenant_id, hides_unacknowledged=True).values_list(
+        "pk"
+    )[: HIDDEN_LIMIT + 1]
+)
 
 
 def live_target(tenant_id: int) -> IndexTarget | None:
     """The index that serves a tenant, with its content version in the same read; None before the first document."""
-    tenant = Tenant.objects.select_related("live_index").filter(pk=tenant_id).first()
-    if tenant is None or tenant.live_index is None:
+    tenants = _targets.rows(tenant_id=tenant_id)
+    if not tenants or tenants[0][0] is None:
         return None
-    fields = MetadataField.objects.filter(tenant_id=tenant_id).values_list("name", "type")
-    version = tenant.live_index
+    index_id, name, embedder, variant, dimension, languages, tenant_uuid, content_version = tenants[0]
     return IndexTarget(
         tenant_id=tenant_id,
-        tenant_uuid=tenant.uuid,
-        index_id=version.pk,
-        name=version.name,
-        embedder=version.embedder,
-        variant=version.variant,
-        dimension=version.dimension,
-        content_version=tenant.content_version,
-        languages=tuple(version.languages),
-        schema=schema_of(fields),
+        tenant_uuid=tenant_uuid,
+        index_id=index_id,
+        name=name,
+        embedder=embedder,
+        variant=variant,
+        dimension=dimension,
+        content_version=content_version,
+        languages=tuple(languages),
+        schema=schema_of(_fields.rows(tenant_id=tenant_id)),
     )
 
 
@@ -34,5 +54,4 @@ def hidden_documents(tenant_id: int) -> list[int]:
 
     At most HIDDEN_LIMIT + 1 ids: a caller that gets more than the limit drops what the engine counts.
     """
-    hidden = Document.objects.filter(tenant_id=tenant_id, hides_unacknowledged=True)
-    return list(hidden.values_list("pk", flat=True)[: HIDDEN_LIMIT + 1])
+    return [document_id for (document_id,) in _hidden.rows(tenant_id=tenant_id)]

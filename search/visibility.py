@@ -6,51 +6,71 @@ The index may lag behind the database; because of this check a drifted index can
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from search.models import Document, Edition
+from search.prepared import PreparedQuery
 from search.types import Principal, VisibleDocument
+
+
+def _live(tenant_id: int, index_id: int, **documents: Any) -> "QuerySet[Edition, tuple[Any, ...]]":
+    return (
+        Edition.objects.filter(
+            document__tenant_id=tenant_id, index_id=index_id, state=Edition.State.LIVE, **documents
+        )
+        .exclude(document__state=Document.State.DELETED)
+        .values_list(
+            "document_id",
+            "document__public_id",
+            "document__title",
+            "document__url",
+            "document__metadata",
+            "number",
+            "document__access",
+            "document__visible_from",
+            "document__expires_at",
+        )
+    )
+
+
+_by_id = PreparedQuery(
+    lambda ids, tenant_id, index_id: _live(tenant_id, index_id, document_id__in=ids), lists=("ids",)
+)
+_by_public_id = PreparedQuery(
+    lambda ids, tenant_id, index_id: _live(tenant_id, index_id, document__public_id__in=ids), lists=("ids",)
+)
 
 
 def visible_documents(
     document_ids: Iterable[int], *, principal: Principal, index_id: int, now: datetime
 ) -> dict[int, VisibleDocument]:
     """Those of the documents that the principal may see now, by id, with the edition that is live in the index."""
-    rows = (
-        Edition.objects.filter(
-            Q(document__visible_from__isnull=True) | Q(document__visible_from__lte=now),
-            Q(document__expires_at__isnull=True) | Q(document__expires_at__gt=now),
-            document_id__in=set(document_ids),
-            document__tenant_id=principal.tenant_id,
-            index_id=index_id,
-            state=Edition.State.LIVE,
-        )
-        .exclude(document__state=Document.State.DELETED)
-        .values_list(
-            "document_id",
-            "number",
-            "document__public_id",
-            "document__title",
-            "document__url",
-            "document__metadata",
-            "document__access",
-        )
-    )
-    return {
-        document_id: VisibleDocument(document_id, public_id, title or public_id, url, metadata, edition)
-        for document_id, edition, public_id, title, url, metadata, access in rows
-        if principal.may_see(access)
-    }
+    return _visible(_by_id, set(document_ids), principal=principal, index_id=index_id, now=now)
 
 
 def allowed_public_ids(
     public_ids: Iterable[str], *, principal: Principal, index_id: int, now: datetime
 ) -> set[str]:
     """Those of the public ids that the principal may see now; what a cached response is rechecked with."""
-    wanted = set(public_ids)
-    ids = Document.objects.filter(tenant_id=principal.tenant_id, public_id__in=wanted).values_list(
-        "pk", flat=True
-    )
-    visible = visible_documents(ids, principal=principal, index_id=index_id, now=now)
+    visible = _visible(_by_public_id, set(public_ids), principal=principal, index_id=index_id, now=now)
     return {document.public_id for document in visible.values()}
+
+
+def _visible(
+    live: PreparedQuery, ids: set[Any], *, principal: Principal, index_id: int, now: datetime
+) -> dict[int, VisibleDocument]:
+    if not ids:
+        return {}
+    visible: dict[int, VisibleDocument] = {}
+    for row in live.rows(ids=list(ids), tenant_id=principal.tenant_id, index_id=index_id):
+        document_id, public_id, title, url, metadata, edition, access, visible_from, expires_at = row
+        is_current = (visible_from is None or visible_from <= now) and (
+            expires_at is None or expires_at > now
+        )
+        if is_current and principal.may_see(access):
+            visible[document_id] = VisibleDocument(
+                document_id, public_id, title or public_id, url, metadata, edition
+            )
+    return visible
