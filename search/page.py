@@ -120,7 +120,7 @@ def value_text(value: Any) -> str:
 def _value_label(name: str, text: str) -> str:
     if name == "media_type":
         return _MEDIA_TYPES.get(text, text)
-    return {"true": "Yes", "false": "No"}.get(text, text)
+    return {"true": "Yes", "false": "No", "": "(none)"}.get(text, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,12 @@ def test_a_ticked_value_stays_visible_when_nothing_has_it_any_more() -> None:
     assert [(value.value, value.is_selected) for value in view.values] == [("hr", True)]
 
 
+def test_a_value_without_text_has_a_name() -> None:
+    counted = {"source": [{"value": "", "count": 2}, {"value": "site", "count": 3}]}
+    [view] = page.facet_views(counted, query_of("q=x&f.source="), SCHEMA)
+    assert [(value.label, value.is_selected) for value in view.values] == [("site", False), ("(none)", True)]
+
+
 def test_a_snippet_keeps_no_tag_but_mark() -> None:
     evil = '<mark>a</mark><script>alert(1)</script><img src=x onerror=alert(1)><mark onclick="x()">b</mark>'
     shown = page.hit_view(hit(highlights=[evil]), document_url="/d").snippets
