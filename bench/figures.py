@@ -64,11 +64,12 @@ def _ingestion() -> str:
     figures = read("bench_ingest")
     if not figures:
         return ""
+    workers = "1 worker" if figures["workers"] == 1 else f"{figures['workers']} workers"
     peaks, inputs, again = figures["peak_memory_bytes"], figures["embedder_inputs"], figures["second_sync"]
     return (
-        f"Ingestion of {sum(figures['documents'].values()):,} files (`bench_ingest`, {figures['workers']} worker, "
+        f"Ingestion of {sum(figures['documents'].values()):,} files (`bench_ingest`, {workers}, "
         f"{figures['settings']['cores']} cores): {figures['chunks']:,} chunks in {figures['seconds']:,.0f} s, "
-        f"{figures['chunks_per_second']:.0f} a second; peak memory of the worker {peaks['worker'] / _MIB:,.0f} MiB "
+        f"{figures['chunks_per_second']:.0f} a second; peak memory of a worker {peaks['worker'] / _MIB:,.0f} MiB "
         f"and its parser {peaks['parser'] / _MIB:,.0f} MiB; {inputs['over_window']} inputs cut by the embedder. "
         f"A second sync took "
         f"{again['seconds']:.1f} s, parsed and embedded {again['embedded']:.0f}."
