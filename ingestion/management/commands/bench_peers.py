@@ -89,9 +89,7 @@ class Ragsite:
         return 0.0
 
     def keep_vectors(self, queries: list[str]) -> None:
-        """The first search of a text keeps its vector."""
-        for query in queries:
-            self._ask(query, rerank=None)
+        """The searches that embedded them, just before, have kept them."""
 
     def search(self, query: str, *, cached: bool) -> list[str]:
         """`rerank` off or not said are two forms of a question: the response cache answers neither of the two."""
@@ -125,12 +123,14 @@ class Command(ServicesCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["python"].exists():
             raise CommandError(f"{options['python']} is not there: build it with `make peers`.")
+        settings.SEARCH_MODEL_THREADS = os.cpu_count()  # this process stands for all workers
         figures: dict[str, Any] = {"settings": _settings(options)}
         try:
             if options["judged"]:
                 figures["ndcg@10"] = self._judged(options)
                 means = {name: values["mean"] for name, values in figures["ndcg@10"].items()}
                 figures["near_best"] = rounds.near_best(means, within=_WITHIN)
+                self.write_json(figures, options["json"])
             figures |= self._measured(options)
         except KeyboardInterrupt as interrupt:
             raise CommandError("Interrupted; what was made for the measurement is gone.") from interrupt
