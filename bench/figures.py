@@ -57,7 +57,9 @@ def _relevance() -> str:
             for mode in ("lexical", "vector", "hybrid")
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(["Relevance, nothing tuned on a set (`evaluate`):", "", *lines])
+    weight = figures["settings"]["vector_weight"]
+    title = f"Relevance, one vector weight ({weight}) for all sets (`evaluate`):"
+    return "\n".join([title, "", *lines])
 
 
 def _ingestion() -> str:

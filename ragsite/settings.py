@@ -171,7 +171,7 @@ if _rerank_model := env.str("SEARCH_RERANK_MODEL", default=""):
     }
 SEARCH_RERANK_WINDOW = env.int("SEARCH_RERANK_WINDOW", default=20)
 SEARCH_RERANK_DEADLINE_SECONDS = env.float("SEARCH_RERANK_DEADLINE_SECONDS", default=1.0)
-SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.5)
+SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.45)
 # The cosine of passages that have nothing in common, by the default embedder: the vector leg's zero
 SEARCH_UNRELATED_COSINE = env.float("SEARCH_UNRELATED_COSINE", default=0.1)
 SEARCH_MAX_QUERY_CHARACTERS = env.int("SEARCH_MAX_QUERY_CHARACTERS", default=2000)

@@ -74,7 +74,7 @@ class RetrievalSettings:
 
     name: str = "default"
     version: int = 1
-    vector_weight: float = 0.5
+    vector_weight: float = 0.45
     depth: int = 200
     unrelated_cosine: float = 0.1  # of passages that have nothing in common, by the embedder
 
