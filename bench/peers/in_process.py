@@ -7,17 +7,17 @@ import bm25s
 import faiss
 import numpy as np
 import Stemmer
-from sentence_transformers import SentenceTransformer
 
 from bench.peers.fusion import reciprocal_ranks
-from bench.peers.peer import DIMENSION, LEG_DEPTH, Found, Passage, Place, Vectors, minilm_folder
+from bench.peers.minilm import MiniLM
+from bench.peers.peer import DIMENSION, LEG_DEPTH, Found, Passage, Place, Vectors
 
 _NEIGHBOURS, _EF_SEARCH, _EF_CONSTRUCTION = 16, 100, 100
 
 
 class InProcess:
     def __init__(self, place: Place) -> None:
-        self._model = SentenceTransformer(minilm_folder(), device="cpu")
+        self._model = MiniLM()
         self._stemmer = Stemmer.Stemmer("english")
         self._vectors = faiss.IndexHNSWFlat(DIMENSION, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
         self._vectors.hnsw.efConstruction, self._vectors.hnsw.efSearch = _EF_CONSTRUCTION, _EF_SEARCH
@@ -25,12 +25,7 @@ class InProcess:
         self._passages: list[Passage] = []
 
     def load(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        texts = [passage.titled for passage in passages]
-        rows = (
-            self._model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-            if vectors is None
-            else vectors
-        )
+        rows = self._model.rows(passages, vectors)
         self._vectors.add(np.ascontiguousarray(rows, dtype=np.float32))
         self._passages.extend(passages)
 
@@ -42,7 +37,7 @@ class InProcess:
         return bm25s.tokenize(texts, stopwords="en", stemmer=self._stemmer, show_progress=False)
 
     def embed(self, query: str) -> Any:
-        return self._model.encode([query], normalize_embeddings=True, show_progress_bar=False)
+        return self._model.embed([query])
 
     def search(self, query: str, vector: Any | None, *, top_k: int) -> list[Found]:
         row = self.embed(query) if vector is None else vector

