@@ -17,7 +17,7 @@ from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
 from ingestion import idempotency
-from ingestion.exceptions import DocumentTooLarge, IngestionError
+from ingestion.exceptions import DocumentTooLarge
 from ingestion.models import Batch, IngestionTask, Source
 from ingestion.parsers import media_type_of
 from ingestion.serializers import (
@@ -33,7 +33,7 @@ from ingestion.serializers import (
 )
 from ingestion.services import batches, documents, sources, sync
 from ingestion.services.batches import LineError
-from ingestion.services.documents import Accepted, Content
+from ingestion.services.documents import Accepted, Content, Incoming
 from search.authentication import principal_of
 from search.errors import api_error_of
 from search.models import Document, Tenant
@@ -90,7 +90,7 @@ class DocumentsView(TenantView):
     def _accept(self, request: Request) -> Accepted:
         if "file" in request.FILES:
             return _accept_upload(self.tenant(), request)
-        return accept_json(self.tenant(), request.data)
+        return documents.accept(self.tenant(), incoming_json(request.data))
 
 
 def _refuse_large_body(request: Request) -> None:
@@ -100,14 +100,11 @@ def _refuse_large_body(request: Request) -> None:
         raise DocumentTooLarge(f"The request has {length} bytes; a document has {limit} at most.")
 
 
-def accept_json(tenant: Tenant, value: Any) -> Accepted:
-    """A document of the API's JSON. Raises ValidationError and children of IngestionError."""
+def incoming_json(value: Any) -> Incoming:
+    """A document of the API's JSON. Raises ValidationError."""
     serializer = DocumentSerializer(data=value)
     serializer.is_valid(raise_exception=True)
-    public_id = serializer.validated_data.get("id", "")
-    return documents.accept(
-        tenant, public_id, serializer.fields_input(), content=serializer.content(), in_file=False
-    )
+    return Incoming(serializer.validated_data.get("id", ""), serializer.fields_input(), serializer.content())
 
 
 def _accept_upload(tenant: Tenant, request: Request) -> Accepted:
@@ -118,7 +115,8 @@ def _accept_upload(tenant: Tenant, request: Request) -> Accepted:
     data = file.read()
     content = Content(data, media_type_of(file.name, data[:HEAD_BYTES]), filename=file.name)
     public_id = serializer.validated_data.get("id", file.name)
-    return documents.accept(tenant, public_id, serializer.fields_input(), content=content, in_file=True)
+    incoming = Incoming(public_id, serializer.fields_input(), content, in_file=True)
+    return documents.accept(tenant, incoming)
 
 
 def _part(request: Request, name: str) -> Any:
@@ -149,14 +147,14 @@ class BulkView(TenantView):
     @extend_schema(request=None, responses={202: OpenApiResponse(description="The batch's id")})
     def post(self, request: Request) -> Response:
         batch = batches.start(self.tenant())
-        batches.receive(batch, cast(IO[bytes], request.data), accept=_accept_line)
+        batches.receive(batch, cast(IO[bytes], request.data), read=_incoming_line)
         return Response({"batch": str(batch.uuid)}, status=status.HTTP_202_ACCEPTED)
 
 
-def _accept_line(tenant: Tenant, value: Any) -> Accepted:
+def _incoming_line(value: Any) -> Incoming:
     try:
-        return accept_json(tenant, value)
-    except (ValidationError, IngestionError) as error:
+        return incoming_json(value)
+    except ValidationError as error:
         api_error = api_error_of(error)
         assert api_error is not None  # noqa: S101
         raise LineError(api_error.body["code"], api_error.body["detail"]) from error

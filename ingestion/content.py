@@ -1,6 +1,7 @@
 """Where a document's text comes from: the stored elements when its content has not changed, else its bytes, parsed."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import zstandard
@@ -26,17 +27,32 @@ def content_hash(data: bytes, media_type: str) -> str:
     return hashlib.sha256(media_type.encode() + b"\x00" + data).hexdigest()
 
 
-def text_of(document: Document, parser: ParserChild) -> Text:
-    """The parsed content of a document. Raises children of ParseError, SourceError or SourceItemError."""
-    original = StoredOriginal.objects.filter(document=document).first()
-    item = None if original else SourceItem.objects.select_related("source").filter(document=document).first()
-    expected = original.content_hash if original else item.content_hash if item else ""
-    stored = StoredElements.objects.filter(document=document).first()
-    if stored is not None and stored.content_hash == expected:
-        return Text(document_from_json(zstandard.decompress(stored.data)), expected, is_new=False)
-    data = _original_bytes(original) if original else _source_bytes(item)
-    found = content_hash(data, document.media_type)
-    return Text(parser.parse(data, document.media_type), found, is_new=True)
+class KeptContent:
+    """What is kept of some documents' content (uploaded bytes, items of sources, parsed elements), read at once."""
+
+    def __init__(self, document_ids: Iterable[int]) -> None:
+        ids = set(document_ids)
+        originals = StoredOriginal.objects.filter(document__in=ids)
+        self._originals = {original.document_id: original for original in originals}
+        items = SourceItem.objects.select_related("source").filter(document__in=ids - set(self._originals))
+        self._items = {item.document_id: item for item in items}
+        self._elements = {row.document_id: row for row in StoredElements.objects.filter(document__in=ids)}
+
+    def filename(self, document: Document) -> str:
+        """The name that an upload came with, "" without one."""
+        original = self._originals.get(document.pk)
+        return original.filename if original else ""
+
+    def text_of(self, document: Document, parser: ParserChild) -> Text:
+        """The parsed content of a document. Raises children of ParseError, SourceError or SourceItemError."""
+        original, item = self._originals.get(document.pk), self._items.get(document.pk)
+        expected = original.content_hash if original else item.content_hash if item else ""
+        stored = self._elements.get(document.pk)
+        if stored is not None and stored.content_hash == expected:
+            return Text(document_from_json(zstandard.decompress(stored.data)), expected, is_new=False)
+        data = _original_bytes(original) if original else _source_bytes(item)
+        found = content_hash(data, document.media_type)
+        return Text(parser.parse(data, document.media_type), found, is_new=True)
 
 
 def _original_bytes(original: StoredOriginal) -> bytes:
@@ -52,9 +68,17 @@ def _source_bytes(item: SourceItem | None) -> bytes:
     return open_connector(item.source.kind, item.source.config).read(item.external_id)
 
 
-def keep(document: Document, text: Text) -> None:
-    """Store the parsed content, so that the same content is never parsed again."""
-    data = zstandard.compress(document_to_json(text.parsed))
-    StoredElements.objects.update_or_create(
-        document=document, defaults={"content_hash": text.content_hash, "data": data}
+def keep(texts: Mapping[int, Text]) -> None:
+    """Store parsed content by document id, so that the same content is never parsed again."""
+    rows = [
+        StoredElements(
+            document_id=document_id,
+            content_hash=text.content_hash,
+            data=zstandard.compress(document_to_json(text.parsed)),
+        )
+        for document_id, text in texts.items()
+        if text.is_new
+    ]
+    StoredElements.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["document"], update_fields=["content_hash", "data"]
     )

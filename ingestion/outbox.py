@@ -6,7 +6,7 @@ A claim holds by its token until the lease runs out. Attempts are counted before
 
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,16 +32,41 @@ class Claim:
     tasks: tuple[IngestionTask, ...]
 
 
-def open_task(document: Document, *, priority: int, size: int) -> IngestionTask:
-    """The document's open task, made or joined. The caller holds the transaction that changed the document."""
-    task = IngestionTask.objects.filter(document=document, state__in=IngestionTask.OPEN).first()
-    if task is None:
-        return IngestionTask.objects.create(
-            tenant_id=document.tenant_id, document=document, priority=priority, size=size
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task whose work is live: the document's revision that was read, the one it has now, and its chunks."""
+
+    task: IngestionTask
+    read_revision: int
+    current_revision: int
+    chunks: int
+
+
+def open_tasks(
+    documents: Sequence[Document], *, priority: int, sizes: Mapping[int, int] | None = None
+) -> list[IngestionTask]:
+    """Each document's open task, made or joined. The caller holds the transaction that changed the documents.
+
+    `sizes` are bytes to be read, by document id.
+    """
+    sizes = sizes or {}
+    joined = IngestionTask.objects.filter(document__in=documents, state__in=IngestionTask.OPEN)
+    tasks = {task.document_id: task for task in joined}
+    for task in tasks.values():
+        task.size, task.priority = sizes.get(task.document_id, 0), min(task.priority, priority)
+        task.save(update_fields=["size", "priority"])
+    made = [
+        IngestionTask(
+            tenant_id=document.tenant_id,
+            document=document,
+            priority=priority,
+            size=sizes.get(document.pk, 0),
         )
-    task.size, task.priority = size, min(task.priority, priority)
-    task.save(update_fields=["size", "priority"])
-    return task
+        for document in documents
+        if document.pk not in tasks
+    ]
+    tasks |= {task.document_id: task for task in IngestionTask.objects.bulk_create(made)}
+    return [tasks[document.pk] for document in documents]
 
 
 def claim(tenant_id: int | None = None) -> Claim | None:
@@ -143,26 +168,24 @@ def still_held_now(claim: Claim) -> set[int]:
         return still_held(claim)
 
 
-def finish(task: IngestionTask, *, revision: int, chunks: int) -> None:
+def finish(finished: Iterable[Finished]) -> None:
     """Done for the revision that was read; pending again at once if the document has changed since."""
-    current = Document.objects.values_list("revision", flat=True).get(pk=task.document_id)
-    fields = {
-        "revision": revision,
-        "chunks": chunks,
-        "code": "",
-        "reason": "",
-        "stage": "",
-        "lease_token": None,
-    }
-    if current == revision:
-        IngestionTask.objects.filter(pk=task.pk).update(
-            state=State.DONE, finished_at=timezone.now(), **fields
+    groups: dict[tuple[bool, int, int], list[int]] = {}
+    for one in finished:
+        is_done = one.read_revision == one.current_revision
+        groups.setdefault((is_done, one.read_revision, one.chunks), []).append(one.task.pk)
+    for (is_done, revision, chunks), ids in groups.items():
+        now = timezone.now()
+        end = (
+            {"state": State.DONE, "finished_at": now}
+            if is_done
+            else {"state": State.PENDING, "attempts": 0, "due_at": now}
         )
-        TASKS.labels(State.DONE).inc()
-    else:
-        IngestionTask.objects.filter(pk=task.pk).update(
-            state=State.PENDING, attempts=0, due_at=timezone.now(), **fields
+        IngestionTask.objects.filter(pk__in=ids).update(
+            revision=revision, chunks=chunks, code="", reason="", stage="", lease_token=None, **end
         )
+        if is_done:
+            TASKS.labels(State.DONE).inc(len(ids))
 
 
 def fail(task: IngestionTask, *, code: str, reason: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ingestion import jobs
 from ingestion.services import documents
-from ingestion.services.documents import Accepted, Content, DocumentFieldsInput
+from ingestion.services.documents import Accepted, Content, DocumentFieldsInput, Incoming
 from search.authentication import create_key
 from search.models import Tenant
 
@@ -12,7 +12,7 @@ from search.models import Tenant
 def accept(tenant: Tenant, public_id: str, text: str, **fields: Any) -> Accepted:
     """A pushed plain-text document, accepted but not yet ingested."""
     content = Content(text.encode(), "text/plain")
-    return documents.accept(tenant, public_id, DocumentFieldsInput(**fields), content=content, in_file=False)
+    return documents.accept(tenant, Incoming(public_id, DocumentFieldsInput(**fields), content))
 
 
 def ingest_all(tenant: Tenant) -> int:

@@ -16,6 +16,7 @@ from ingestion.exceptions import DocumentRefused
 from ingestion.models import IngestionTask, Source
 from ingestion.parsers.media_types import EXTENSIONS, SUPPORTED_MEDIA_TYPES
 from ingestion.services import documents
+from ingestion.services.documents import Incoming
 from search.managing import (
     STATE_COLOURS,
     TenantFilter,
@@ -141,13 +142,10 @@ class DocumentAdmin(TenantScopedAdmin):
             documents.change(obj, form.fields_input())
             return
         cleaned = form.cleaned_data
-        accepted = documents.accept(
-            cleaned["tenant"],
-            cleaned["public_id"],
-            form.fields_input(),
-            content=cleaned["content"],
-            in_file=True,
+        incoming = Incoming(
+            cleaned["public_id"], form.fields_input(), content=cleaned["content"], in_file=True
         )
+        accepted = documents.accept(cleaned["tenant"], incoming)
         obj.pk = accepted.document.pk
         obj.refresh_from_db()
 

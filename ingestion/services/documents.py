@@ -5,7 +5,7 @@ From the commit on nothing may lose it. Ringing for a worker comes after the com
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from ingestion import doorbell, outbox, schema
-from ingestion.exceptions import DocumentRefused, DocumentTooLarge, SyncedDocument
+from ingestion.exceptions import DocumentRefused, DocumentTooLarge, IngestionError, SyncedDocument
 from ingestion.models import IngestionTask, StoredElements, StoredOriginal
 from search.filters import PUBLIC
 from search.models import Document, Edition, MetadataField, Tenant
@@ -56,30 +56,90 @@ class DocumentFieldsInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Incoming:
+    """A pushed document. An empty id: one is made. `in_file`: its bytes go to Django's storage, not the database."""
+
+    public_id: str
+    fields: DocumentFieldsInput
+    content: Content
+    in_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     document: Document
     task: IngestionTask
 
 
-def accept(
-    tenant: Tenant, public_id: str, fields: DocumentFieldsInput, *, content: Content, in_file: bool
-) -> Accepted:
-    """A pushed document, new or changed. `in_file` keeps its bytes in Django's storage instead of the database.
+def accept(tenant: Tenant, incoming: Incoming) -> Accepted:
+    """A pushed document, new or changed. Raises DocumentRefused, DocumentTooLarge, SyncedDocument."""
+    [outcome] = accept_all(tenant, [incoming])
+    if isinstance(outcome, IngestionError):
+        raise outcome
+    return outcome
 
-    Raises DocumentRefused, DocumentTooLarge, SyncedDocument.
-    """
-    check_size(len(content.data))
+
+def accept_all(tenant: Tenant, incoming: Sequence[Incoming]) -> list[Accepted | IngestionError]:
+    """Pushed documents in one transaction. Of each, in their order: that it was accepted, or why not."""
+    outcomes: dict[int, Accepted | IngestionError] = {}
     with transaction.atomic():
-        document = _locked_document(tenant, public_id)
-        if document is not None:
-            _refuse_synced(document)
-        document = save(document or Document(tenant=tenant, public_id=public_id or str(uuid4())), fields)
-        document.media_type = content.media_type
-        document.save()
-        _store_original(document, content, in_file=in_file)
-        task = outbox.open_task(document, priority=Priority.CHANGE, size=len(content.data))
+        for part in _without_repeats(incoming):
+            outcomes |= _accept_part(tenant, part)
         doorbell.ring_for_tasks(tenant.pk)
-        return Accepted(document, task)
+    return [outcomes[position] for position in range(len(incoming))]
+
+
+def _without_repeats(incoming: Sequence[Incoming]) -> Iterator[dict[int, Incoming]]:
+    """Parts by position in which no id comes twice: what comes again is a change of what came before."""
+    rest = dict(enumerate(incoming))
+    while rest:
+        first = {entry.public_id or position: position for position, entry in reversed(rest.items())}
+        yield {position: rest[position] for position in sorted(first.values())}
+        rest = {position: entry for position, entry in rest.items() if position not in first.values()}
+
+
+def _accept_part(tenant: Tenant, part: Mapping[int, Incoming]) -> dict[int, Accepted | IngestionError]:
+    known = _locked_documents(tenant, [entry.public_id for entry in part.values()])
+    metadata = _MetadataFields(tenant)
+    outcomes: dict[int, Accepted | IngestionError] = {}
+    documents: dict[int, Document] = {}
+    for position, entry in part.items():
+        document = known.get(entry.public_id)
+        try:
+            documents[position] = _taken(tenant, document, entry, metadata)
+        except IngestionError as error:
+            outcomes[position] = error
+    metadata.declare()
+    _save_all(documents.values())
+    _store_originals([(document, part[position]) for position, document in documents.items()])
+    sizes = {document.pk: len(part[position].content.data) for position, document in documents.items()}
+    tasks = outbox.open_tasks(list(documents.values()), priority=Priority.CHANGE, sizes=sizes)
+    accepted = zip(documents, map(Accepted, documents.values(), tasks), strict=True)
+    return outcomes | dict(accepted)
+
+
+def _locked_documents(tenant: Tenant, public_ids: list[str]) -> dict[str, Document]:
+    rows = Document.objects.select_for_update().filter(tenant=tenant, public_id__in=public_ids)
+    return {row.public_id: row for row in rows}
+
+
+def _taken(
+    tenant: Tenant, document: Document | None, entry: Incoming, metadata: "_MetadataFields"
+) -> Document:
+    check_size(len(entry.content.data))
+    if document is not None:
+        _refuse_synced(document)
+    document = document or Document(tenant=tenant, public_id=entry.public_id or str(uuid4()))
+    _put(document, entry.fields, metadata)
+    document.media_type = entry.content.media_type
+    return document
+
+
+def _save_all(documents: Iterable[Document]) -> None:
+    rows = list(documents)
+    for changed in (row for row in rows if row.pk is not None):
+        changed.save()
+    Document.objects.bulk_create([row for row in rows if row.pk is None])
 
 
 def check_size(size_bytes: int) -> None:
@@ -96,14 +156,19 @@ def _refuse_synced(document: Document) -> None:
         )
 
 
-def _locked_document(tenant: Tenant, public_id: str) -> Document | None:
-    return Document.objects.select_for_update().filter(tenant=tenant, public_id=public_id).first()
-
-
 def save(document: Document, fields: DocumentFieldsInput) -> Document:
-    """Put fields on a document as its next revision. The caller holds the transaction and opens the task."""
+    """Put fields on a document and save it. The caller holds the transaction and opens the task."""
+    metadata = _MetadataFields(document.tenant)
+    _put(document, fields, metadata)
+    metadata.declare()
+    document.save()
+    return document
+
+
+def _put(document: Document, fields: DocumentFieldsInput, metadata: "_MetadataFields") -> None:
+    """Put fields on a document as its next revision. Raises DocumentRefused before anything is changed."""
     check_access(fields.access)
-    declare_fields(document.tenant, fields.metadata)
+    metadata.take(fields.metadata)
     is_new = document.pk is None
     was_deleted = document.state == Document.State.DELETED
     hides = not is_new and any(getattr(document, name) != getattr(fields, name) for name in _HIDING_FIELDS)
@@ -117,8 +182,6 @@ def save(document: Document, fields: DocumentFieldsInput) -> Document:
     if document.state != Document.State.LIVE:
         document.state = Document.State.PENDING
     document.revision += 0 if is_new else 1
-    document.save()
-    return document
 
 
 def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
@@ -128,7 +191,7 @@ def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
         document = Document.objects.select_for_update().get(pk=document.pk)
         _refuse_synced(document)
         save(document, fields)
-        task = outbox.open_task(document, priority=Priority.CHANGE, size=0)
+        [task] = outbox.open_tasks([document], priority=Priority.CHANGE)
         doorbell.ring_for_tasks(document.tenant_id)
         return Accepted(document, task)
 
@@ -147,7 +210,7 @@ def delete(document: Document) -> IngestionTask:
         )
         Tenant.objects.filter(pk=document.tenant_id).update(content_version=F("content_version") + 1)
         _forget_content(document)
-        task = outbox.open_task(document, priority=Priority.DELETE, size=0)
+        [task] = outbox.open_tasks([document], priority=Priority.DELETE)
         doorbell.ring_for_tasks(document.tenant_id)
         return task
 
@@ -160,21 +223,37 @@ def _forget_content(document: Document) -> None:
         original.delete()
 
 
-def _store_original(document: Document, content: Content, *, in_file: bool) -> None:
+def _store_originals(entries: Sequence[tuple[Document, Incoming]]) -> None:
     """Keep the bytes. A file is written and synced before the commit; the one it replaces goes after it."""
-    original = StoredOriginal.objects.filter(document=document).first() or StoredOriginal(document=document)
-    if original.content_hash == content.content_hash:
-        return
-    _remove_file_after_commit(original)
-    original.media_type, original.filename = content.media_type, content.filename
-    original.content_hash = content.content_hash
-    if in_file:
-        original.data = None
+    kept = StoredOriginal.objects.filter(document__in=[document for document, _ in entries]).defer("data")
+    before = {original.document_id: original for original in kept}
+    changed: list[StoredOriginal] = []
+    for document, entry in entries:
+        old, content_hash = before.get(document.pk), entry.content.content_hash
+        if old is None or old.content_hash != content_hash:
+            changed.append(_original(document, entry, content_hash))
+            if old is not None:
+                _remove_file_after_commit(old)
+    fields = ["media_type", "filename", "content_hash", "data", "file"]
+    StoredOriginal.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["document"], update_fields=fields
+    )
+
+
+def _original(document: Document, entry: Incoming, content_hash: str) -> StoredOriginal:
+    content = entry.content
+    original = StoredOriginal(
+        document=document,
+        media_type=content.media_type,
+        filename=content.filename,
+        content_hash=content_hash,
+    )
+    if entry.in_file:
         original.file.save(content.filename or "upload", ContentFile(content.data), save=False)
         _sync_to_disk(original)
     else:
-        original.data, original.file = zstandard.compress(content.data), ""
-    original.save()
+        original.data = zstandard.compress(content.data)
+    return original
 
 
 def _remove_file_after_commit(original: StoredOriginal) -> None:
@@ -200,13 +279,24 @@ def check_access(access: list[str] | None) -> None:
             raise DocumentRefused(message, fields={"access": [message]})
 
 
-def declare_fields(tenant: Tenant, metadata: Mapping[str, Any]) -> None:
-    """Record metadata fields at their first sight. Raises DocumentRefused for what the schema does not take."""
-    known = dict(MetadataField.objects.filter(tenant=tenant).values_list("name", "type"))
-    added = schema.new_fields(metadata, {name: FieldType(kind) for name, kind in known.items()})
-    MetadataField.objects.bulk_create(
-        [
-            MetadataField(tenant=tenant, name=name, type=kind, is_declared=False)
-            for name, kind in added.items()
-        ]
-    )
+class _MetadataFields:
+    """The tenant's metadata fields, read once; those seen for the first time are recorded together."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        rows = MetadataField.objects.filter(tenant=tenant).values_list("name", "type")
+        self._tenant = tenant
+        self._types = {name: FieldType(kind) for name, kind in rows}
+        self._added: dict[str, FieldType] = {}
+
+    def take(self, metadata: Mapping[str, Any]) -> None:
+        """Raises DocumentRefused for what the schema does not take."""
+        self._added |= (added := schema.new_fields(metadata, self._types))
+        self._types |= added
+
+    def declare(self) -> None:
+        MetadataField.objects.bulk_create(
+            [
+                MetadataField(tenant=self._tenant, name=name, type=kind, is_declared=False)
+                for name, kind in self._added.items()
+            ]
+        )

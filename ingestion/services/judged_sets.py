@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
-
-from ingestion.exceptions import DocumentRefused, SourceError
+from ingestion.exceptions import IngestionError, SourceError
 from ingestion.models import SyncRun
 from ingestion.outbox import Claim
 from ingestion.parsers.media_types import TEXT
 from ingestion.services import documents, sources, throwaway
-from ingestion.services.documents import Content, DocumentFieldsInput
+from ingestion.services.batches import LINES_AT_ONCE
+from ingestion.services.documents import Content, DocumentFieldsInput, Incoming
 from search.evaluation.datasets import JudgedSet, Passage
 from search.models import Edition, Tenant
 
-_ACCEPTED_AT_ONCE = 20  # a transaction; other processes want SQLite's one writer too
 _FOLDER = "files"
 TITLE = "title"
 
@@ -92,23 +90,20 @@ def _accept(
 ) -> Iterator[str]:
     """Why each refused passage was refused."""
     accepted = 0
-    while part := list(islice(passages, _ACCEPTED_AT_ONCE)):
-        with transaction.atomic():
-            for passage in part:
-                try:
-                    _accept_one(tenant, passage, needs_title=needs_title)
-                except DocumentRefused as error:
-                    yield f"{passage.id}: {error}"
+    while part := list(islice(passages, LINES_AT_ONCE)):
+        outcomes = documents.accept_all(tenant, [_incoming(passage, needs_title) for passage in part])
+        for passage, outcome in zip(part, outcomes, strict=True):
+            if isinstance(outcome, IngestionError):
+                yield f"{passage.id}: {outcome}"
         accepted += len(part)
         progress(f"accepted {accepted} documents")
 
 
-def _accept_one(tenant: Tenant, passage: Passage, *, needs_title: bool) -> None:
+def _incoming(passage: Passage, needs_title: bool) -> Incoming:
     metadata = {**({TITLE: passage.title} if needs_title else {}), **passage.metadata}
     fields = DocumentFieldsInput(title=passage.title[:500], metadata=metadata)
     text = passage.text or passage.title  # a record that is only a title is judged as well
-    content = Content(text.encode(), TEXT)
-    documents.accept(tenant, passage.id, fields, content=content, in_file=False)
+    return Incoming(passage.id, fields, Content(text.encode(), TEXT))
 
 
 def _live_chunks(tenant: Tenant) -> int:

@@ -49,8 +49,7 @@ def start(tenant: Tenant, *, embedder: str = "default") -> Progress:
     while part := list(missing.filter(pk__gt=last)[:DOCUMENTS_AT_ONCE]):
         last = part[-1].pk
         with transaction.atomic():
-            for document in part:
-                outbox.open_task(document, priority=IngestionTask.Priority.REBUILD, size=0)
+            outbox.open_tasks(part, priority=IngestionTask.Priority.REBUILD)
     doorbell.ring(doorbell.RUN_DUE_TASKS, tenant.pk)
     return progress(version)
 

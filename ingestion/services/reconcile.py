@@ -140,7 +140,7 @@ def _write_again(edition: Edition, *, content_hash: str) -> None:
     gets its fields."""
     with transaction.atomic():
         Edition.objects.filter(pk=edition.pk).update(content_hash=content_hash, revision=0)
-        outbox.open_task(edition.document, priority=IngestionTask.Priority.CHANGE, size=0)
+        outbox.open_tasks([edition.document], priority=IngestionTask.Priority.CHANGE)
 
 
 def _open_missing_tasks(tenant: Tenant) -> int:
@@ -148,8 +148,11 @@ def _open_missing_tasks(tenant: Tenant) -> int:
     has_task = Exists(IngestionTask.objects.filter(document=OuterRef("pk"), state__in=IngestionTask.OPEN))
     ended = [Document.State.FAILED]
     waiting = Document.objects.filter(tenant=tenant).exclude(has_task).exclude(state__in=ended)
-    documents = [*waiting.filter(state=Document.State.PENDING), *waiting.filter(hides_unacknowledged=True)]
-    with transaction.atomic():
-        for document in {document.pk: document for document in documents}.values():
-            outbox.open_task(document, priority=IngestionTask.Priority.CHANGE, size=0)
+    rows = [*waiting.filter(state=Document.State.PENDING), *waiting.filter(hides_unacknowledged=True)]
+    documents = list({document.pk: document for document in rows}.values())
+    for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
+        with transaction.atomic():
+            outbox.open_tasks(
+                documents[start : start + DOCUMENTS_AT_ONCE], priority=IngestionTask.Priority.CHANGE
+            )
     return len(documents)

@@ -234,7 +234,11 @@ class _Sync:
                     entry.item.fields, default_url=self.connector.url(entry.item.external_id)
                 )
                 row.document = documents.save(document, fields)
-                outbox.open_task(row.document, priority=IngestionTask.Priority.CHANGE, size=entry.size)
+                outbox.open_tasks(
+                    [row.document],
+                    priority=IngestionTask.Priority.CHANGE,
+                    sizes={row.document.pk: entry.size},
+                )
                 row.reason = ""
         except DocumentRefused as error:
             row.reason = str(error)

@@ -238,10 +238,10 @@ def test_a_worker_that_is_stopped_gives_its_tasks_back_and_spends_no_attempt(
 
 
 def test_a_corrupt_file_fails_at_once_and_its_neighbours_go_live(tenant: Tenant) -> None:
-    from ingestion.services.documents import Content
+    from ingestion.services.documents import Content, Incoming
 
     broken = Content(b"%PDF-1.7 broken", "application/pdf", "broken.pdf")
-    documents.accept(tenant, "broken", DocumentFieldsInput(), content=broken, in_file=True)
+    documents.accept(tenant, Incoming("broken", DocumentFieldsInput(), broken, in_file=True))
     accept(tenant, "good", "The valve text.")
     ingest_all(tenant)
     task = IngestionTask.objects.get(document__public_id="broken")
