@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingestion.exceptions import ParseError, ParserCrashed, ParserLimit, UnsupportedType
+from ingestion.parsers import language
 from ingestion.parsers.elements import ParsedDocument, document_to_json
 from ingestion.parsers.frames import Frame, read_frame, write_frame
-from ingestion.parsers.language import detected_language
 from ingestion.parsers.media_types import PARSER_MODULES, check_content
 
 # An orphan in the middle of a document has no parent to stop it.
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.CRITICAL)
     for module in PARSER_MODULES.values():
         importlib.import_module(module)
+    language.load()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     write_frame(answers, Frame(kind="ready"))
@@ -80,7 +81,7 @@ def _parsed(data: bytes, media_type: str) -> ParsedDocument:
     document: ParsedDocument = importlib.import_module(name).parse(data)
     if document.language is not None:
         return document
-    return replace(document, language=detected_language(document.elements))
+    return replace(document, language=language.detected_language(document.elements))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import urllib3
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from bench.given_vectors import given_vectors, titled
 from bench.peers import remote, rounds
 from embedded.command import ServicesCommand
 from embedded.measured import web_server
@@ -82,7 +83,7 @@ class Ragsite:
 
     def _store_vectors(self, passages: list[Passage], rows: Any) -> None:
         """What a rebuild finds as well: the vectors of texts that were embedded before."""
-        texts = [_titled(passage) for passage in passages]
+        texts = [titled(passage) for passage in passages]
         vectors.keep(self.tenant.pk, get_embedder().variant, dict(zip(texts, rows, strict=True)))
 
     def finish(self) -> float:
@@ -235,15 +236,8 @@ class Command(ServicesCommand):
         return _by_form(blocks)
 
     def _vectors(self, corpus: Path, count: int, embedder: OnnxEmbedder) -> Path:
-        """A .npy file with a vector a passage, made once for a corpus, a count and a model."""
-        folder = settings.PATHS.data / "bench-vectors"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{corpus.parent.name}-{corpus.stem}-{count}-{embedder.variant}.npy"
-        if not path.exists():
-            self._say(f"embedding {count} passages of {corpus.name} with {embedder.variant}, once")
-            texts = [_titled(passage) for passage in islice(read_passages(corpus), count)]
-            np.save(path, _embed_cut(texts, embedder))
-        return path
+        self._say(f"{count} vectors of {corpus.name} by {embedder.variant}: embedded unless they are kept")
+        return given_vectors(corpus, count, embedder)
 
     def _say(self, text: str) -> None:
         self.stderr.write(text)
@@ -251,16 +245,6 @@ class Command(ServicesCommand):
 
     def _print(self, figures: dict[str, Any]) -> None:
         self.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-
-
-def _embed_cut(texts: list[str], embedder: OnnxEmbedder) -> Any:
-    """Vectors of what a chunk of the text's beginning would hold: a passage over the window is cut by words."""
-    counts = embedder.count_tokens(texts)
-    cut = [
-        text if tokens <= embedder.max_tokens else text[: int(len(text) * embedder.max_tokens / tokens * 0.8)]
-        for text, tokens in zip(texts, counts, strict=True)
-    ]
-    return embedder.embed_passages(cut)
 
 
 @contextmanager
@@ -347,11 +331,6 @@ def _queries(corpus: Path, count: int, wanted: int) -> list[str]:
 
 def _part(passages: Path, first: int, last: int) -> Iterator[Passage]:
     return islice(read_passages(passages), first, last)
-
-
-def _titled(passage: Passage) -> str:
-    text = passage.text or passage.title
-    return f"{passage.title}\n{text}" if passage.title else text
 
 
 def _engine() -> psutil.Process:
