@@ -110,10 +110,11 @@ class OnnxEmbedder:
         self.max_tokens = exported.manifest.max_tokens
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [len(encoding.ids) for encoding in self._encode(texts)]
+        return [len(encoding) for encoding in self._encode(texts)]
 
     def _encode(self, passages: Sequence[str]) -> list[Encoding]:
-        return self._model.tokenizer.encode_batch([self.passage_prompt + text for text in passages])
+        """Without offsets in the text, which nobody asks for."""
+        return self._model.tokenizer.encode_batch_fast([self.passage_prompt + text for text in passages])
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         encodings = self._encode(texts)
