@@ -27,6 +27,7 @@ from ingestion.serializers import (
     UploadFieldsSerializer,
     batch_json,
     document_json,
+    fields_input,
     source_json,
     sync_json,
     task_json,
@@ -90,7 +91,7 @@ class DocumentsView(TenantView):
     def _accept(self, request: Request) -> Accepted:
         if "file" in request.FILES:
             return _accept_upload(self.tenant(), request)
-        return documents.accept(self.tenant(), incoming_json(request.data))
+        return documents.accept(self.tenant(), DocumentSerializer.incoming(request.data))
 
 
 def _refuse_large_body(request: Request) -> None:
@@ -100,22 +101,13 @@ def _refuse_large_body(request: Request) -> None:
         raise DocumentTooLarge(f"The request has {length} bytes; a document has {limit} at most.")
 
 
-def incoming_json(value: Any) -> Incoming:
-    """A document of the API's JSON. Raises ValidationError."""
-    serializer = DocumentSerializer(data=value)
-    serializer.is_valid(raise_exception=True)
-    return Incoming(serializer.validated_data.get("id", ""), serializer.fields_input(), serializer.content())
-
-
 def _accept_upload(tenant: Tenant, request: Request) -> Accepted:
     file = request.FILES["file"]
-    serializer = UploadFieldsSerializer(data=_metadata_part(_part(request, "metadata")))
-    serializer.is_valid(raise_exception=True)
+    fields = UploadFieldsSerializer.validated(_metadata_part(_part(request, "metadata")))
     file.seek(0)  # the idempotency check has read it
     data = file.read()
     content = Content(data, media_type_of(file.name, data[:HEAD_BYTES]), filename=file.name)
-    public_id = serializer.validated_data.get("id", file.name)
-    incoming = Incoming(public_id, serializer.fields_input(), content, in_file=True)
+    incoming = Incoming(fields.get("id", file.name), fields_input(fields), content, in_file=True)
     return documents.accept(tenant, incoming)
 
 
@@ -153,7 +145,7 @@ class BulkView(TenantView):
 
 def _incoming_line(value: Any) -> Incoming:
     try:
-        return incoming_json(value)
+        return DocumentSerializer.incoming(value)
     except ValidationError as error:
         api_error = api_error_of(error)
         assert api_error is not None  # noqa: S101
@@ -187,9 +179,7 @@ class DocumentView(TenantView):
     )
     def patch(self, request: Request, public_id: str) -> Response:
         document = self.document(public_id)
-        serializer = PatchSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        accepted = documents.change(document, serializer.fields_input(document))
+        accepted = documents.change(document, PatchSerializer.changed(document, request.data))
         return Response(_accepted_json(accepted), status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={204: OpenApiResponse(description="Gone from the next search")})
@@ -222,9 +212,7 @@ class SourcesView(TenantView):
 
     @extend_schema(request=SourceSerializer, responses={201: OpenApiResponse(description="The source")})
     def post(self, request: Request) -> Response:
-        serializer = SourceSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        source = sources.create(self.tenant(), **serializer.validated_data)
+        source = sources.create(self.tenant(), **SourceSerializer.validated(request.data))
         return Response(source_json(source), status=status.HTTP_201_CREATED)
 
 

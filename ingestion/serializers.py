@@ -9,12 +9,13 @@ from rest_framework import serializers
 
 from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
 from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
-from ingestion.services.documents import Content, DocumentFieldsInput
+from ingestion.services.documents import Content, DocumentFieldsInput, Incoming
 from search.filters import parse_date
 from search.models import Document
 from search.serializers import StrictSerializer
 
 _TEXT_TYPES: Mapping[str, str] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
+_FIELDS = frozenset(DocumentFieldsInput.__dataclass_fields__)
 
 
 class MomentField(serializers.Field):  # type: ignore[type-arg]
@@ -52,12 +53,10 @@ class FieldsSerializer(StrictSerializer):
             raise serializers.ValidationError("A url begins with http://, https:// or /.")
         return url
 
-    def fields_input(self) -> DocumentFieldsInput:
-        """The validated fields of a new or replaced document."""
-        names = DocumentFieldsInput.__dataclass_fields__
-        return DocumentFieldsInput(
-            **{name: value for name, value in self.validated_data.items() if name in names}
-        )
+
+def fields_input(validated: Mapping[str, Any]) -> DocumentFieldsInput:
+    """The validated fields of a new or replaced document."""
+    return DocumentFieldsInput(**{name: value for name, value in validated.items() if name in _FIELDS})
 
 
 class DocumentSerializer(FieldsSerializer):
@@ -77,9 +76,13 @@ class DocumentSerializer(FieldsSerializer):
     def validate_id(self, public_id: str) -> str:
         return checked_id(public_id)
 
-    def content(self) -> Content:
-        name = next(name for name in _TEXT_TYPES if name in self.validated_data)
-        return Content(self.validated_data[name].encode("utf-8", "replace"), _TEXT_TYPES[name])
+    @classmethod
+    def incoming(cls, data: Any) -> Incoming:
+        """A document of the API's JSON. Raises ValidationError."""
+        fields = cls.validated(data)
+        kind = next(name for name in _TEXT_TYPES if name in fields)
+        content = Content(fields[kind].encode("utf-8", "replace"), _TEXT_TYPES[kind])
+        return Incoming(fields.get("id", ""), fields_input(fields), content)
 
 
 class UploadFieldsSerializer(FieldsSerializer):
@@ -101,13 +104,13 @@ class PatchSerializer(StrictSerializer):
         child=serializers.CharField(max_length=200), required=False, allow_null=True
     )
 
-    def fields_input(self, document: Document) -> DocumentFieldsInput:
-        """The document's fields with the given ones changed."""
-        names = DocumentFieldsInput.__dataclass_fields__
-        current = {name: getattr(document, name) for name in names}
+    @classmethod
+    def changed(cls, document: Document, data: Any) -> DocumentFieldsInput:
+        """The document's fields with the given ones changed. Raises ValidationError."""
+        current = {name: getattr(document, name) for name in _FIELDS}
         if document.derives_title:
             current["title"] = ""
-        return DocumentFieldsInput(**current | dict(self.validated_data))
+        return DocumentFieldsInput(**current | cls.validated(data))
 
 
 class SourceSerializer(StrictSerializer):

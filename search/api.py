@@ -27,10 +27,8 @@ class SearchView(APIView):
         request=SearchSerializer, responses={200: OpenApiResponse(description="Hits, total, facets, timings")}
     )
     def post(self, request: Request) -> Response:
-        serializer = SearchSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
         principal = principal_of(request)
-        body = services.search(principal, serializer.request())
+        body = services.search(principal, SearchSerializer.request(request.data))
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
         logged = {name: body[name] for name in _LOGGED}
         logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)

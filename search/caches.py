@@ -8,7 +8,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -41,7 +41,7 @@ class CacheScope:
     prompt_version: str
 
     def key(self) -> str:
-        body = orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+        body = orjson.dumps(self, option=orjson.OPT_SORT_KEYS)
         return f"{_PREFIX}:response:{self.tenant}:{hashlib.sha256(body).hexdigest()}"
 
 

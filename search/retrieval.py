@@ -29,12 +29,16 @@ class ReadChunk:
 
 @dataclass(frozen=True, slots=True)
 class CandidatesQuery:
-    """Step one, ready to run. `facets` None: nothing is counted."""
+    """Step one, ready to run: `depth` candidates of each leg are fused and the best `size` of them given.
+
+    `facets` None: nothing is counted.
+    """
 
     index: str
     legs: query.Legs
     door: query.Body
     depth: int
+    size: int
     profile: RetrievalSettings
     facets: Mapping[str, FieldSpec] | None
     explain: bool = False
@@ -55,6 +59,7 @@ def candidates(request: CandidatesQuery) -> Retrieved:
         request.legs,
         door=request.door,
         depth=request.depth,
+        size=request.size,
         pipeline=_ensure_pipeline(pipeline) if is_hybrid else None,
         explain=request.explain,
     )

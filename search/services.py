@@ -48,7 +48,6 @@ from search.visibility import visible_documents
 
 _searches = SingleFlight()
 _embeddings = SingleFlight()
-_LOOKED_UP_PER_HIT = 4  # several chunks of one document stand among the best, and some may be invisible
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +171,7 @@ def _candidates_query(asked: _Query) -> retrieval.CandidatesQuery:
         legs=_legs(asked),
         door=door,
         depth=depth,
+        size=depth,
         profile=asked.profile,
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
@@ -241,13 +241,25 @@ def _keep_embedding(target: IndexTarget, text: str, vector: Any) -> None:
 
 
 def _candidates(asked: _Query, wanted: retrieval.CandidatesQuery) -> _Candidates:
+    """As many candidates as the page most likely needs; all of them where those are not enough."""
+    # Vector mode counts its whole window; else what is behind the page need not be read.
+    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else _window(asked.request)
+    size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
+    retrieved, kept = _visible_candidates(asked, replace(wanted, size=size))
+    if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
+        counted = retrieved
+        retrieved, kept = _visible_candidates(asked, replace(wanted, size=wanted.depth, facets=None))
+        retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
+    return _Candidates(kept, retrieved, wanted.legs, wanted.door)
+
+
+def _visible_candidates(
+    asked: _Query, wanted: retrieval.CandidatesQuery
+) -> tuple[Retrieved, tuple[tuple[Candidate, VisibleDocument], ...]]:
     with asked.clock.stage("retrieve"):
         retrieved = retrieval.candidates(wanted)
     with asked.clock.stage("visibility"):
-        # Vector mode counts its whole window; else what is behind the page need not be looked at.
-        enough = None if wanted.legs.mode is Mode.VECTOR else _window(asked.request)
-        kept = _visible(asked, retrieved.candidates, enough=enough)
-    return _Candidates(kept, retrieved, wanted.legs, wanted.door)
+        return retrieved, _visible(asked, retrieved.candidates)
 
 
 def _window(request: SearchRequest) -> int:
@@ -263,33 +275,24 @@ def _reranks(request: SearchRequest) -> bool:
     return wanted and first < settings.SEARCH_RERANK_WINDOW
 
 
-def _visible(
-    asked: _Query, candidates: Sequence[Candidate], *, enough: int | None
-) -> tuple[tuple[Candidate, VisibleDocument], ...]:
-    """Candidates of live editions of visible documents; when grouped, the best chunk of each document.
-
-    Documents are looked up for the best candidates first, and for the rest only if those are not `enough`.
-    """
+def _visible(asked: _Query, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, VisibleDocument], ...]:
+    """Candidates of live editions of visible documents; when grouped, the best chunk of each document."""
+    documents = visible_documents(
+        (candidate.document_id for candidate in candidates),
+        principal=asked.principal,
+        index_id=asked.target.index_id,
+        now=timezone.now(),
+    )
     kept: list[tuple[Candidate, VisibleDocument]] = []
     seen: set[int] = set()
-    first = len(candidates) if enough is None else enough * _LOOKED_UP_PER_HIT
-    for part in (candidates[:first], candidates[first:]):
-        if not part or (enough is not None and len(kept) >= enough):
-            break
-        documents = visible_documents(
-            (candidate.document_id for candidate in part),
-            principal=asked.principal,
-            index_id=asked.target.index_id,
-            now=timezone.now(),
-        )
-        for candidate in part:
-            document = documents.get(candidate.document_id)
-            if document is None or document.edition != candidate.edition:
-                continue
-            if asked.request.group_by == "document" and candidate.document_id in seen:
-                continue
-            seen.add(candidate.document_id)
-            kept.append((candidate, document))
+    for candidate in candidates:
+        document = documents.get(candidate.document_id)
+        if document is None or document.edition != candidate.edition:
+            continue
+        if asked.request.group_by == "document" and candidate.document_id in seen:
+            continue
+        seen.add(candidate.document_id)
+        kept.append((candidate, document))
     return tuple(kept)
 
 

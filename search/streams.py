@@ -179,9 +179,8 @@ def _read_request(request: HttpRequest) -> Asked:
         data = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}") from error
-    serializer = AskSerializer(data=data)
-    serializer.is_valid(raise_exception=True)
-    return Asked(principal, serializer.request(), serializer.validated_data["stream"])
+    asked, streams = AskSerializer.request(data)
+    return Asked(principal, asked, streams)
 
 
 def _open(read: Callable[[], Asked]) -> tuple[Asked, Question]:

@@ -56,7 +56,10 @@ class RawSearch:
     def __call__(self, text: str, vector: Any) -> bytes:
         legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID)
         door = filters.door(self.principal, now=timezone.now())
-        candidates = query.candidates_body(legs, door=door, depth=self.depth, pipeline=self.pipeline)
+        size = min(self.depth, self.top_k * query.CANDIDATES_PER_HIT)
+        candidates = query.candidates_body(
+            legs, door=door, depth=self.depth, size=size, pipeline=self.pipeline
+        )
         counts = query.count_body(legs, door=door, facets={})
         header = {"index": self.target.name}
         lines = b"".join(_dumps(line) + b"\n" for line in (header, candidates, header, counts))

@@ -10,8 +10,8 @@ MATCH = {"match": {"text_en": {"query": "pump start"}}}
 
 
 def test_hybrid_candidates_are_ids_alone_with_the_door_as_the_querys_own_filter() -> None:
-    assert query.candidates_body(HYBRID, door=DOOR, depth=100, pipeline="ragsite-x") == {
-        "size": 100,
+    assert query.candidates_body(HYBRID, door=DOOR, depth=100, size=60, pipeline="ragsite-x") == {
+        "size": 60,
         "_source": False,
         "stored_fields": "_none_",
         "docvalue_fields": ["document_id", "edition", "ordinal"],
@@ -29,11 +29,11 @@ def test_hybrid_candidates_are_ids_alone_with_the_door_as_the_querys_own_filter(
 
 def test_one_leg_alone_takes_the_door_in_filter_context() -> None:
     lexical = query.candidates_body(
-        Legs("pump start", ("en",), None, Mode.LEXICAL), door=DOOR, depth=10, pipeline=None
+        Legs("pump start", ("en",), None, Mode.LEXICAL), door=DOOR, depth=10, size=10, pipeline=None
     )
     assert lexical["query"] == {"bool": {"must": [MATCH], "filter": [DOOR]}}
     vector = Legs("pump start", ("en",), [0.6, 0.8], Mode.VECTOR)
-    body = query.candidates_body(vector, door=DOOR, depth=10, pipeline=None)
+    body = query.candidates_body(vector, door=DOOR, depth=10, size=10, pipeline=None)
     assert body["query"] == {"knn": {"vector": {"vector": [0.6, 0.8], "k": 10, "filter": DOOR}}}
 
 

@@ -122,6 +122,19 @@ def test_results_are_grouped_by_document_or_by_chunk(tenant: Tenant, principal: 
     assert len(search(principal, "valve", group_by="chunk")["hits"]) > 1
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_page_is_full_although_one_document_holds_the_best_passages(
+    mode: Mode, tenant: Tenant, principal: Principal
+) -> None:
+    sections = [f"# Valve {number}\n\nThe valve opens slowly.\n\n" + "Oil. " * 200 for number in range(20)]
+    accept(tenant, "long", "\n\n".join(sections))
+    accept(tenant, "other", "A pump with a valve and many other parts that are told of at length.")
+    ingest_all(tenant)
+    body = search(principal, "the valve opens slowly", mode=mode, top_k=2)
+    assert sorted(ids(body)) == ["long", "other"]
+    assert body["total"]["value"] == 2
+
+
 def test_pages_follow_each_other_without_overlap(tenant: Tenant, principal: Principal) -> None:
     for number in range(7):
         accept(tenant, f"d{number}", f"A valve of size {number}.")
