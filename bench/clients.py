@@ -7,12 +7,14 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 Reader = asyncio.StreamReader
+OK = 200
+RETRY_SECONDS = 1.0  # what Retry-After says of a full server
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,14 @@ class Streamed:
         return self.done and not self.refused
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A search's HTTP status, 0 when the connection broke, and how long it took."""
+
+    status: int
+    total_ms: float
+
+
 async def stream_answer(server: Server, body: dict[str, Any]) -> Streamed:
     started = time.perf_counter()
     first: float | None = None
@@ -93,15 +103,42 @@ async def search_until(
     return times
 
 
+async def search_again(server: Server, bodies: Iterator[dict[str, Any]], until: float) -> list[Answered]:
+    """One client's searches, the next one when the last is answered; after a refusal it waits as it is told."""
+    answers: list[Answered] = []
+    while time.monotonic() < until:
+        started = time.perf_counter()
+        try:
+            status, reader, writer = await server.post("/api/v1/search", next(bodies))
+            await reader.read()
+            writer.close()
+        except OSError:
+            status = 0
+        answers.append(Answered(status, _since(started)))
+        if status != OK:
+            await asyncio.sleep(RETRY_SECONDS)
+    return answers
+
+
+async def ask_again(server: Server, bodies: Iterator[dict[str, Any]], until: float) -> list[Streamed]:
+    """One reader's streamed answers, one after another."""
+    answers: list[Streamed] = []
+    while time.monotonic() < until:
+        answers.append(await stream_answer(server, next(bodies)))
+        if not answers[-1].done:
+            await asyncio.sleep(RETRY_SECONDS)
+    return answers
+
+
 def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
 def summary(times: Sequence[float]) -> dict[str, float]:
-    """p50, p95 and max in milliseconds, by nearest rank."""
+    """p50, p95, p99 and max in milliseconds, by nearest rank."""
     if not times:
         return {"count": 0}
     ordered = sorted(times)
-    ranks = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+    ranks = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
     figures = {name: round(ordered[math.ceil(share * len(ordered)) - 1], 1) for name, share in ranks.items()}
     return {"count": len(ordered), **figures}
