@@ -54,8 +54,11 @@ class RawSearch:
     top_k: int
 
     def __call__(self, text: str, vector: Any) -> bytes:
-        legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID)
-        door = filters.door(self.principal, now=timezone.now())
+        return self.page(text, vector, self.candidates(text, vector))
+
+    def candidates(self, text: str, vector: Any) -> list[str]:
+        """Step one: chunk ids of the page."""
+        legs, door = self._asked(text, vector)
         size = min(self.depth, self.top_k * query.CANDIDATES_PER_HIT)
         candidates = query.candidates_body(
             legs, door=door, depth=self.depth, size=size, pipeline=self.pipeline
@@ -64,9 +67,18 @@ class RawSearch:
         header = {"index": self.target.name}
         lines = b"".join(_dumps(line) + b"\n" for line in (header, candidates, header, counts))
         found = orjson.loads(self.engine.send("POST", "/_msearch", lines))["responses"][0]
-        page = query.page_body(legs, chunk_ids=self._page(found["hits"]["hits"]), door=door, highlight=True)
+        return self._page(found["hits"]["hits"])
+
+    def page(self, text: str, vector: Any, chunk_ids: list[str]) -> bytes:
+        """Step two."""
+        legs, door = self._asked(text, vector)
+        page = query.page_body(legs, chunk_ids=chunk_ids, door=door, highlight=True)
         path = f"/{self.target.name}/_search?include_named_queries_score=true"
         return self.engine.send("POST", path, _dumps(page))
+
+    def _asked(self, text: str, vector: Any) -> tuple[query.Legs, query.Body]:
+        legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID)
+        return legs, filters.door(self.principal, now=timezone.now())
 
     def _page(self, hits: Sequence[Any]) -> list[str]:
         """Chunk ids of the best chunk of each of the first documents."""

@@ -1,10 +1,11 @@
 """Measure search through real HTTP beside the same bodies sent straight to OpenSearch, interleaved in one run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import orjson
@@ -32,6 +33,7 @@ from search.types import Principal
 
 SEED = 20
 WARM_UP = 20
+STAGE_SEARCHES = 100
 BLOCKS = 4  # the kinds take turns, so that a busy moment of the machine meets all of them
 API, CACHED, REPEATED, RAW = "api", "api_vector_cached", "api_response_cached", "opensearch"
 
@@ -49,12 +51,15 @@ class ApiClient:
         headers = {"authorization": f"Bearer {self.secret}", "content-type": "application/json"}
         self._pool = urllib3.PoolManager(maxsize=self.connections, headers=headers)
 
-    def search(self, text: str, **options: Any) -> None:
+    def search(self, text: str, **options: Any) -> dict[str, float]:
+        """The stages of the answer, in milliseconds."""
         body = orjson.dumps({"query": text, "mode": "hybrid", "top_k": 10, **options})
         answer = self._pool.request("POST", f"{self.url}/api/v1/search", body=body, retries=False)
         if answer.status != 200:
             raise CommandError(f"The API answered {answer.status}: {answer.data[:300]!r}")
-        self.degraded += bool(orjson.loads(answer.data)["degraded"])
+        decoded = orjson.loads(answer.data)
+        self.degraded += bool(decoded["degraded"])
+        return dict(decoded["timings"])
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,28 @@ class Bench:
             for kind in order:
                 seconds[kind].append(timed(kinds[kind]))
         return {kind: asdict(latency(values)) for kind, values in seconds.items()}
+
+    def stages(self, texts: list[str], embed: Callable[[str], Any]) -> dict[str, dict[str, float]]:
+        """Each stage's time in the API's answers (p50) beside what only its work takes, without Ragsite: its floor."""
+        stages: dict[str, list[float]] = {}
+        floors: dict[str, list[float]] = {}
+        for text in texts:
+            vector, asked = self.vectors[text], perf_counter()
+            for stage, spent in self.api.search(text).items():
+                stages.setdefault(stage, []).append(spent / 1000)
+            stages.setdefault("request", []).append(perf_counter() - asked)
+            floors.setdefault("embed", []).append(timed(lambda text=text: embed(text)))  # type: ignore[misc]
+            began = perf_counter()
+            chunk_ids = self.raw.candidates(text, vector)
+            between = perf_counter()
+            self.raw.page(text, vector, chunk_ids)
+            floors.setdefault("retrieve", []).append(between - began)
+            floors.setdefault("page", []).append(perf_counter() - between)
+        return {
+            stage: {"p50_ms": latency(values).p50_ms}
+            | ({"floor_p50_ms": latency(floors[stage]).p50_ms} if stage in floors else {})
+            for stage, values in stages.items()
+        }
 
     def at_once(self, texts: list[str], *, clients: int) -> dict[str, Any]:
         """Requests a second of `clients` clients, and the server's CPU time a request."""
@@ -167,9 +194,10 @@ class Command(ServicesCommand):
         principal = Principal(tenant.pk, tenant.uuid)
         raw = raw_search(principal, RawEngine(connections=options["clients"]))
         texts = self._texts(raw, options)
+        texts, stage_texts = texts[:-STAGE_SEARCHES], texts[-STAGE_SEARCHES:]
         self._say(f"embedding {len(texts)} queries for the raw requests")
         embedder = get_embedder(raw.target.embedder)
-        vectors = {text: embedder.embed_query(text) for text in texts}
+        vectors = {text: embedder.embed_query(text) for text in (*texts, *stage_texts)}
         key = create_key(tenant, name="bench_search", scopes=["search"], groups=[])
         urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
         threads = settings.SEARCH_WEB_POOL_SIZE
@@ -180,21 +208,23 @@ class Command(ServicesCommand):
                 server,
             ):
                 api = ApiClient(url, key.secret, options["clients"])
-                figures = self._run(Bench(api, raw, server, vectors), texts, clients=options["clients"])
+                bench = Bench(api, raw, server, vectors)
+                figures = self._run(bench, texts, clients=options["clients"])
+                figures["stages"] = bench.stages(stage_texts, embedder.embed_query)
         finally:
             key.row.delete()
         return figures | {"index": _size(tenant), "settings": _settings(raw, threads)}
 
     def _texts(self, raw: RawSearch, options: dict[str, Any]) -> list[str]:
-        """Different texts for each request: to warm up, one after the other, and from several clients."""
-        wanted = WARM_UP + 2 * options["requests"]
+        """Different texts for each request: to warm up, one after the other, from several clients, and by stage."""
+        wanted = WARM_UP + 2 * options["requests"] + STAGE_SEARCHES
         if options["queries"]:
             texts = [line.strip() for line in options["queries"].read_text().splitlines() if line.strip()]
         else:
             passages = sample_passages(raw.engine, raw.target, count=min(3 * wanted, 9000), seed=SEED)
             texts = list(queries.sentences(passages, seed=SEED))
         texts = list(dict.fromkeys(texts))[:wanted]
-        if len(texts) < WARM_UP + 2 * BLOCKS:
+        if len(texts) < WARM_UP + 2 * BLOCKS + STAGE_SEARCHES:
             raise CommandError(f"{len(texts)} different queries are too few to measure with.")
         return texts
 
@@ -223,6 +253,9 @@ class Command(ServicesCommand):
             times = [f"{one[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms")]
             rate, cpu = many.get("requests_per_second", ""), many.get("server_cpu_ms", "")
             self.stdout.write(row.format(kind, *times, rate, cpu))
+        for stage, found in figures["stages"].items():
+            floor = f", its floor {found['floor_p50_ms']:.2f}" if "floor_p50_ms" in found else ""
+            self.stdout.write(f"  {stage:<16} {found['p50_ms']:.2f} ms{floor}")
         index = figures["index"]
         self.stdout.write(
             f"{index['documents']} documents, {index['chunks']} chunks; the API adds "
