@@ -13,7 +13,7 @@ LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header 
 ARGS ?=
 PEERS := .venv-peers
 
-.PHONY: help install up down test lint types check bench peers doctor figures lock format
+.PHONY: profile help install up down test lint types check bench peers doctor figures lock format
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ format: install ## Format the code
 
 bench: install ## Measure search: the API beside the bare engine (ARGS= for bench_search)
 	$(BIN)/python manage.py bench_search $(ARGS)
+
+profile: install ## Sample a command and the servers it starts: COMMAND="bench_search", PARTS= for bench.profiles
+	mkdir -p build
+	$(BIN)/py-spy record --subprocesses --rate 200 --format raw --output build/stacks.txt -- $(BIN)/python manage.py $(COMMAND)
+	$(BIN)/python -m bench.profiles build/stacks.txt $(PARTS)
 
 doctor: install ## Say what this machine lacks and what to do
 	@$(BIN)/python -m embedded.doctor $(ARGS)
