@@ -25,9 +25,11 @@ from search.embeddings.batching import (
     unit_rows,
 )
 from search.embeddings.exported import Manifest, Precision, ensure_exported, log_progress
+from search.embeddings.micro_batches import MicroBatches
 from search.embeddings.model_folders import with_prompts
 
 ERRORS_ONLY = 3
+_QUERIES_AT_ONCE = 16
 
 
 class OnnxModel:
@@ -104,6 +106,7 @@ class OnnxEmbedder:
         )
         self._model = OnnxModel(exported.folder, exported.manifest)
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="embed")
+        self._queries: MicroBatches[str, Vector] = MicroBatches(self._embed_queries, size=_QUERIES_AT_ONCE)
         self.manifest = exported.manifest
         self.variant = with_prompts(exported.variant, self.query_prompt, self.passage_prompt)
         self.dimension = exported.manifest.dimension
@@ -129,9 +132,13 @@ class OnnxEmbedder:
         )
 
     def embed_query(self, text: str) -> Vector:
-        encoding = self._model.cutting_tokenizer.encode(self.query_prompt + text)
-        vector: Vector = unit_rows(self._model.run([encoding]), dimension=self.dimension)[0]
-        return vector
+        return self._queries(text)
+
+    def _embed_queries(self, texts: Sequence[str]) -> Vectors:
+        encodings = self._model.cutting_tokenizer.encode_batch_fast(
+            [self.query_prompt + text for text in texts]
+        )
+        return unit_rows(self._model.run(encodings), dimension=self.dimension)
 
     def close(self) -> None:
         """Nothing is held that outlives the object: an executor's threads end with it."""
