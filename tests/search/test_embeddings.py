@@ -66,7 +66,7 @@ class TestFakeEmbedder(EmbedderContract):
 
 
 class TestOnnxEmbedderInt8(EmbedderContract):
-    same = 0.97
+    same = 0.95  # one word of five letters; a sentence stays above .98
 
     @pytest.fixture
     def embedder(self, int8: OnnxEmbedder) -> Embedder:
