@@ -48,7 +48,7 @@ def load(
         prefix, refused = _sync(tenant, judged, workers)
     else:
         passages = judged.passages()
-        prefix, refused = "", tuple(_accept(tenant, passages, needs_title=needs_title, progress=progress))
+        prefix, refused = "", tuple(accept(tenant, passages, needs_title=needs_title, progress=progress))
     return _ingested(tenant, prefix, refused, workers=workers, progress=progress)
 
 
@@ -56,7 +56,7 @@ def load_passages(
     tenant: Tenant, passages: Iterator[Passage], *, workers: Workers, progress: Callable[[str], None]
 ) -> Loaded:
     """Fill a tenant with passages alone and wait until they are searchable. Raises DatasetError."""
-    refused = tuple(_accept(tenant, passages, needs_title=False, progress=progress))
+    refused = tuple(accept(tenant, passages, needs_title=False, progress=progress))
     return _ingested(tenant, "", refused, workers=workers, progress=progress)
 
 
@@ -85,10 +85,10 @@ def _sync(tenant: Tenant, judged: JudgedSet, workers: Workers) -> tuple[str, tup
     return f"{source.slug}/", tuple(f"{name}: {reason}" for name, reason in refused)
 
 
-def _accept(
+def accept(
     tenant: Tenant, passages: Iterator[Passage], *, needs_title: bool, progress: Callable[[str], None]
 ) -> Iterator[str]:
-    """Why each refused passage was refused."""
+    """Accept passages as documents come in from outside. Gives why each refused one was refused."""
     accepted = 0
     while part := list(islice(passages, LINES_AT_ONCE)):
         outcomes = documents.accept_all(tenant, [_incoming(passage, needs_title) for passage in part])

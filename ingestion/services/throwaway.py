@@ -24,6 +24,7 @@ from search.models import Document, SearchIndex, Tenant
 
 _ROWS_AT_ONCE = 500  # a short transaction each, so that nobody waits for the whole
 _POLL_SECONDS = 0.2
+_WAIT_SECONDS = 0.05
 _EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
@@ -71,6 +72,14 @@ def drain(tenant: Tenant, work: Callable[[Claim], None], *, progress: Callable[[
         except BaseException:  # Ctrl-C: let go at once of what only this process would end
             outbox.give_back(claim, code="interrupted", reason="The measurement was interrupted.")
             raise
+
+
+def wait(tenant: Tenant, *, check: Callable[[], None]) -> None:
+    """Until workers have done all the tenant's tasks; `check` may raise when they no longer can."""
+    tasks = IngestionTask.objects.filter(tenant=tenant, state__in=IngestionTask.OPEN)
+    while tasks.exists():
+        check()
+        time.sleep(_WAIT_SECONDS)
 
 
 def sync_now(source: Source, work: Callable[[int], None]) -> SyncRun:

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import psutil
@@ -16,12 +15,9 @@ from django.db import connection, connections
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from bench.workers import Workers, worker_commands
 from embedded.command import ServicesCommand
-from embedded.exceptions import EmbeddedError
-from embedded.measured import peak_bytes, python, started
 from embedded.paths import scratch_folder
-from embedded.processes import Command as Process
-from embedded.processes import tail
 from embedded.programs import DEFAULT_WORKERS, model_threads
 from embedded.services import ServiceUrls
 from embedded.valkey import Valkey
@@ -35,8 +31,6 @@ from search.models import Edition, Tenant
 
 _POLL_SECONDS = 0.25
 _SAY_SECONDS = 5.0
-_START_SECONDS = 120.0
-_PARSER = "ingestion.parsers.child"
 _STAGE, _CHUNKS = "ragsite_ingestion_stage_seconds", "ragsite_ingestion_chunks_total"
 _EMBEDDINGS = "ragsite_embeddings_total"
 _FAILURES_SHOWN = 5
@@ -61,47 +55,6 @@ class Reading:
         embedded = [s.value for s in samples if s.name == _EMBEDDINGS and s.labels["outcome"] == "embedded"]
         chunks = [s.value for s in samples if s.name == _CHUNKS]
         return cls(stages, int(sum(claims)), int(sum(chunks)), int(sum(embedded)))
-
-
-@dataclass
-class Workers:
-    """Real workers as separate processes, with their parsers' processes; remembers the most that each kind took."""
-
-    commands: list[Process]
-    processes: list[Popen[bytes]] = field(default_factory=list)
-    peaks: dict[str, int] = field(default_factory=lambda: {"worker": 0, "parser": 0})
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """All started, with their parsers loaded."""
-        with ExitStack() as stack:
-            self.processes = [stack.enter_context(started(command)) for command in self.commands]
-            deadline = time.monotonic() + _START_SECONDS
-            while not all(self._parsers(process) for process in self.processes):
-                self.check()
-                if time.monotonic() > deadline:
-                    raise EmbeddedError("The workers did not start.")
-                time.sleep(_POLL_SECONDS)
-            yield
-
-    def check(self) -> None:
-        """Note the memory; a worker that has died ends the measurement."""
-        for process, command in zip(self.processes, self.commands, strict=True):
-            if process.poll() is not None:
-                end_of_log = tail(command.log) if command.log else ""
-                raise EmbeddedError(f"{command.name} ended. The end of its log:\n{end_of_log}")
-            self._note("worker", peak_bytes(psutil.Process(process.pid)))
-            for parser in self._parsers(process):
-                self._note("parser", peak_bytes(parser))
-
-    def _note(self, kind: str, size: int) -> None:
-        self.peaks[kind] = max(self.peaks[kind], size)
-
-    def _parsers(self, process: Popen[bytes]) -> list[psutil.Process]:
-        try:
-            return [child for child in psutil.Process(process.pid).children() if _PARSER in child.cmdline()]
-        except psutil.NoSuchProcess:
-            return []
 
 
 class Command(ServicesCommand):
@@ -146,26 +99,8 @@ class Command(ServicesCommand):
             settings.PATHS.create()
             urls = ServiceUrls(settings.OPENSEARCH_URL, queue.url, settings.REDIS_CACHE_URL)
             settings.SEARCH_MODEL_THREADS = model_threads(count)
-            extra = {
-                "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-                "SEARCH_MODEL_THREADS": str(settings.SEARCH_MODEL_THREADS),
-                **database_url,
-            }
-            checkout = Path(settings.BASE_DIR)
-            yield Workers(
-                [
-                    python(
-                        f"bench-worker-{number}",
-                        "manage.py",
-                        "worker",
-                        checkout=checkout,
-                        paths=settings.PATHS,
-                        urls=urls,
-                        extra=extra,
-                    )
-                    for number in range(1, count + 1)
-                ]
-            )
+            extra = {"PROMETHEUS_MULTIPROC_DIR": str(metrics), **database_url}
+            yield Workers(worker_commands(count, urls, extra=extra))
 
     def _measure(self, folder: Path, workers: Workers, scratch: Path) -> dict[str, Any]:
         get_embedder()  # exports the model, if that was never done, before the clock runs

@@ -21,12 +21,13 @@ from django.core.management.base import CommandError, CommandParser
 
 from bench.given_vectors import given_vectors, titled
 from bench.peers import remote, rounds
+from bench.workers import Workers, worker_commands
 from embedded.command import ServicesCommand
 from embedded.measured import web_server
+from embedded.programs import DEFAULT_WORKERS
 from embedded.services import ServiceUrls
-from ingestion import jobs, vectors
+from ingestion import vectors
 from ingestion.services import judged_sets, throwaway
-from ingestion.services.judged_sets import Workers
 from search.authentication import create_key
 from search.embeddings import get_embedder
 from search.embeddings.onnx import OnnxEmbedder
@@ -56,9 +57,10 @@ class System(Protocol):
 
 @dataclass
 class Ragsite:
-    """Its own ingestion, worker's code and all, and its own web server."""
+    """Its own workers and its own web server, as `make up` runs them."""
 
     tenant: Tenant
+    workers: Workers
     url: str
     secret: str
     process: psutil.Process
@@ -76,10 +78,13 @@ class Ragsite:
         part = list(_part(passages, first, last))
         if vectors is not None:
             self._store_vectors(part, np.load(vectors, mmap_mode="r")[first:last])
-        workers = Workers(claim=jobs.run_claim, sync=jobs.run_sync)
-        return timed(
-            lambda: judged_sets.load_passages(self.tenant, iter(part), workers=workers, progress=_nothing)
-        )
+        return timed(lambda: self._ingest(part))
+
+    def _ingest(self, part: list[Passage]) -> None:
+        refused = list(judged_sets.accept(self.tenant, iter(part), needs_title=False, progress=_nothing))
+        throwaway.wait(self.tenant, check=self.workers.check)
+        if missing := [*refused, *throwaway.failures(self.tenant)]:
+            raise CommandError(f"Ragsite did not take {len(missing)} passages: {missing[0]}")
 
     def _store_vectors(self, passages: list[Passage], rows: Any) -> None:
         """What a rebuild finds as well: the vectors of texts that were embedded before."""
@@ -124,7 +129,6 @@ class Command(ServicesCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["python"].exists():
             raise CommandError(f"{options['python']} is not there: build it with `make peers`.")
-        settings.SEARCH_MODEL_THREADS = os.cpu_count()  # this process stands for all workers
         figures: dict[str, Any] = {"settings": _settings(options)}
         try:
             if options["judged"]:
@@ -187,6 +191,12 @@ class Command(ServicesCommand):
             figures: dict[str, Any] = {"indexing_given_vectors": self._load(systems, corpus, given, options)}
             figures["ingestion"] = self._embed(systems, corpus, options)
             figures["memory_bytes"] = {system.name: _tree_bytes(system.process) for system in systems}
+            figures["memory_bytes"]["ragsite_workers"] = sum(
+                _tree_bytes(psutil.Process(process.pid))
+                for system in systems
+                if isinstance(system, Ragsite)
+                for process in system.workers.processes
+            )
             figures["memory_bytes"]["opensearch"] = _tree_bytes(_engine())
             figures["search"] = self._search(systems, texts, options)
         return figures
@@ -249,17 +259,22 @@ class Command(ServicesCommand):
 
 @contextmanager
 def _ragsite(connections: int) -> Iterator[Ragsite]:
-    jobs.parser()
+    get_embedder()  # exports the model, if that was never done
     urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+    workers = Workers(worker_commands(DEFAULT_WORKERS, urls))
     server = web_server(
         threads=settings.SEARCH_WEB_POOL_SIZE,
         checkout=Path(settings.BASE_DIR),
         paths=settings.PATHS,
         urls=urls,
     )
-    with throwaway.throwaway_tenant("bench-peers") as tenant, server as (url, process):
+    with (
+        throwaway.throwaway_tenant("bench-peers") as tenant,
+        workers.running(),
+        server as (url, process),
+    ):
         key = create_key(tenant, name="bench_peers", scopes=["search"], groups=[])
-        yield Ragsite(tenant, url, key.secret, process, connections)
+        yield Ragsite(tenant, workers, url, key.secret, process, connections)
 
 
 def _block(system: System, texts: list[str], *, cached: bool, clients: int) -> rounds.Block:
