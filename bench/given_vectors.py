@@ -1,14 +1,18 @@
 """Vectors of a corpus's passages, made once for a corpus, a count and a model, and kept beside the data."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 
-from search.embeddings import Vectors
+from ingestion import jobs, planning, vectors
+from ingestion.parsers.media_types import TEXT
+from search.embeddings import Vector, Vectors, get_embedder
 from search.embeddings.onnx import OnnxEmbedder
 from search.evaluation.datasets import Passage, read_passages
+from search.models import Tenant
 
 _CUT_SHARE = 0.95
 
@@ -28,6 +32,23 @@ def given_vectors(corpus: Path, count: int, embedder: OnnxEmbedder) -> Path:
         texts = [titled(passage) for passage in islice(read_passages(corpus), count)]
         np.save(path, _embed_cut(texts, embedder))
     return path
+
+
+def store_for_chunks(tenant: Tenant, passages: Sequence[Passage], rows: Vectors) -> None:
+    """Let ingestion find a vector for every chunk, as a rebuild does: each chunk of a passage gets the passage's."""
+    embedder = get_embedder()
+    sizes = planning.chunking_settings(
+        max_tokens=settings.INGESTION_CHUNK_TOKENS,
+        overlap_tokens=settings.INGESTION_OVERLAP_TOKENS,
+        window=embedder.max_tokens,
+    )
+    given: dict[str, Vector] = {}
+    for passage, row in zip(passages, rows, strict=True):
+        parsed = jobs.parser().parse((passage.text or passage.title).encode(), TEXT)
+        title = passage.title[:500] or (parsed.title or "")[:500]
+        chunks = planning.chunks_of(parsed, title=title, settings=sizes, count_tokens=embedder.count_tokens)
+        given |= {chunk.embedding_text: row for chunk in chunks}
+    vectors.keep(tenant.pk, embedder.variant, given)
 
 
 def _embed_cut(texts: list[str], embedder: OnnxEmbedder) -> Vectors:

@@ -12,10 +12,10 @@ import structlog
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from bench.given_vectors import given_vectors, titled
+from bench.given_vectors import given_vectors, store_for_chunks, titled
 from bench.peers import rounds
 from embedded.command import ServicesCommand
-from ingestion import indexes, jobs, vectors
+from ingestion import indexes, jobs
 from ingestion.parsers.media_types import TEXT
 from ingestion.services import judged_sets, throwaway
 from ingestion.services.judged_sets import Workers
@@ -94,8 +94,7 @@ def _of_one_chunk(corpus: Path, given: Vectors, embedder: OnnxEmbedder) -> tuple
 
 def _ingest(tenant: Tenant, passages: list[Passage], rows: Vectors, first: int) -> float:
     """Seconds. This process does what a worker does."""
-    texts = [titled(passage) for passage in passages]
-    vectors.keep(tenant.pk, OnnxEmbedder().variant, dict(zip(texts, rows, strict=True)))
+    store_for_chunks(tenant, passages, rows)
     workers = Workers(claim=jobs.run_claim, sync=jobs.run_sync)
     return timed(
         lambda: judged_sets.load_passages(tenant, iter(passages), workers=workers, progress=logger.debug)

@@ -19,14 +19,13 @@ import urllib3
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from bench.given_vectors import given_vectors, titled
+from bench.given_vectors import given_vectors, store_for_chunks
 from bench.peers import remote, rounds
 from bench.workers import Workers, worker_commands
 from embedded.command import ServicesCommand
 from embedded.measured import web_server
 from embedded.programs import DEFAULT_WORKERS
 from embedded.services import ServiceUrls
-from ingestion import vectors
 from ingestion.services import judged_sets, throwaway
 from search.authentication import create_key
 from search.embeddings import get_embedder
@@ -77,7 +76,7 @@ class Ragsite:
         """Accepted, embedded unless the vector is stored, indexed, live: all that a document goes through."""
         part = list(_part(passages, first, last))
         if vectors is not None:
-            self._store_vectors(part, np.load(vectors, mmap_mode="r")[first:last])
+            store_for_chunks(self.tenant, part, np.load(vectors, mmap_mode="r")[first:last])
         return timed(lambda: self._ingest(part))
 
     def _ingest(self, part: list[Passage]) -> None:
@@ -85,11 +84,6 @@ class Ragsite:
         throwaway.wait(self.tenant, check=self.workers.check)
         if missing := [*refused, *throwaway.failures(self.tenant)]:
             raise CommandError(f"Ragsite did not take {len(missing)} passages: {missing[0]}")
-
-    def _store_vectors(self, passages: list[Passage], rows: Any) -> None:
-        """What a rebuild finds as well: the vectors of texts that were embedded before."""
-        texts = [titled(passage) for passage in passages]
-        vectors.keep(self.tenant.pk, get_embedder().variant, dict(zip(texts, rows, strict=True)))
 
     def finish(self) -> float:
         return 0.0
