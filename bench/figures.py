@@ -24,7 +24,7 @@ def read(name: str) -> Any:
 
 def section() -> str:
     """The README's section, markers included."""
-    parts = [_start(), _relevance(), _ingestion(), _kills(), _search(), _streams(), _peers()]
+    parts = [_start(), _relevance(), _ingestion(), _kills(), _search(), _streams(), _load(), _peers()]
     return "\n\n".join(["<!-- figures -->", *(part for part in parts if part), "<!-- /figures -->"])
 
 
@@ -118,6 +118,22 @@ def _streams() -> str:
         f"(`bench_streams`): first token p95 {figures['first_token_ms']['p95'] / 1000:.2f} s, {figures['shed']} shed; "
         f"a plain search's p95 {figures['search_during_ms']['p95']:.0f} ms meanwhile, "
         f"{figures['search_idle_ms']['p95']:.0f} ms idle."
+    )
+
+
+def _load() -> str:
+    figures = read("bench_load")
+    if not figures:
+        return ""
+    search, answers = figures["search"], figures["answers"]
+    times = ", ".join(f"{name} {search['ok_ms'][name]:,.0f} ms" for name in ("p50", "p95", "p99"))
+    cores = ", ".join(f"{name} {each['cores']:.2f}" for name, each in figures["processes"].items())
+    return (
+        f"{figures['clients']} clients searching without a pause and {figures['streams']} readers of streamed answers on "
+        f"one server for {figures['seconds']:.0f} s (`bench_load`): {search['ok_per_second']:.0f} searches a second, "
+        f"{times}; {search['shed']} shed, {search['errors']} errors. {answers['completed']} answers, first token p95 "
+        f"{answers['first_token_ms']['p95'] / 1000:.1f} s, {answers['shed']} shed, {answers['errors']} errors. "
+        f"Cores in use: {cores}."
     )
 
 
