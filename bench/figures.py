@@ -129,8 +129,8 @@ def _load() -> str:
     times = ", ".join(f"{name} {search['ok_ms'][name]:,.0f} ms" for name in ("p50", "p95", "p99"))
     cores = ", ".join(f"{name} {each['cores']:.2f}" for name, each in figures["processes"].items())
     return (
-        f"{figures['clients']} clients searching without a pause and {figures['streams']} readers of streamed answers on "
-        f"one server for {figures['seconds']:.0f} s (`bench_load`): {search['ok_per_second']:.0f} searches a second, "
+        f"{figures['clients']} clients searching without a pause and {figures['streams']} readers of streamed answers "
+        f"on one server for {figures['seconds']:.0f} s (`bench_load`): {search['ok_per_second']:.0f} searches/s, "
         f"{times}; {search['shed']} shed, {search['errors']} errors. {answers['completed']} answers, first token p95 "
         f"{answers['first_token_ms']['p95'] / 1000:.1f} s, {answers['shed']} shed, {answers['errors']} errors. "
         f"Cores in use: {cores}."
