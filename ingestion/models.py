@@ -200,7 +200,8 @@ class IngestionTask(models.Model):
                 fields=["priority", "due_at"], condition=Q(state="pending"), name="task_pending_due"
             ),
             models.Index(fields=["leased_until"], condition=Q(state="running"), name="task_running_lease"),
-            models.Index(fields=["tenant", "state"], name="task_tenant_state"),
+            # In the order in which a tenant's tasks are claimed: else each claim sorts all that wait.
+            models.Index(fields=["tenant", "state", "priority", "due_at"], name="task_tenant_state_due"),
         ]
 
     def __str__(self) -> str:

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ingestion.models import IngestionTask
 from search.metrics import QUEUE_AGE_SECONDS, QUEUE_TASKS, TASKS
-from search.models import Document
+from search.models import Document, Tenant
 
 State = IngestionTask.State
 RETRY_LIMIT_SECONDS = 300.0
@@ -272,8 +272,10 @@ def cancel(tasks: "QuerySet[IngestionTask]") -> int:
 def tenants_with_due_tasks() -> list[int]:
     """Whom to ring for: tenants with a task that is due, or whose worker's lease has run out."""
     now = timezone.now()
-    due = Q(state=State.PENDING, due_at__lte=now) | Q(state=State.RUNNING, leased_until__lt=now)
-    return list(IngestionTask.objects.filter(due).values_list("tenant_id", flat=True).distinct())
+    of_tenant = IngestionTask.objects.filter(tenant=OuterRef("pk"))
+    pending = of_tenant.filter(state=State.PENDING, due_at__lte=now)
+    abandoned = of_tenant.filter(state=State.RUNNING, leased_until__lt=now)
+    return list(Tenant.objects.filter(Exists(pending) | Exists(abandoned)).values_list("pk", flat=True))
 
 
 def publish_metrics() -> None:

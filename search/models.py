@@ -268,7 +268,11 @@ class Edition(models.Model):
                 name="one_live_edition_per_document_and_index",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["index", "state"], name="edition_index_state")]
+        indexes: ClassVar = [
+            # The document last: a page's documents are looked up among all that are live in an index.
+            models.Index(fields=["index", "state", "document"], name="edition_index_state_document"),
+            models.Index(fields=["document"], condition=Q(state="retired"), name="edition_retired"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.document_id}:{self.number}"

@@ -129,7 +129,7 @@ def remove_retired(*, document_ids: Iterable[int] | None = None, limit: int = 10
     wanted = None if document_ids is None else set(document_ids)
     if wanted is not None:
         retired = retired.filter(document_id__in=wanted)
-    editions = list(retired.order_by("pk")[:limit])
+    editions = list(retired.order_by("document")[:limit])
     by_index: dict[str, list[Edition]] = {}
     for edition in editions:
         by_index.setdefault(edition.index.name, []).append(edition)

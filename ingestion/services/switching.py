@@ -108,13 +108,13 @@ def _go_live(works: Sequence[Work]) -> None:
 def _switch_editions(works: Sequence[Work]) -> None:
     new = {(edition.document_id, edition.index_id): edition for work in works for edition in work.editions}
     others = Edition.objects.filter(
-        document__in={document_id for document_id, _ in new}, index__in={index_id for _, index_id in new}
+        document__in={document_id for document_id, _ in new},
+        index__in={index_id for _, index_id in new},
+        state__in=[State.WRITING, State.LIVE],
     )
     older = [
         pk
-        for pk, document_id, index_id, number in others.exclude(state=State.RETIRED).values_list(
-            "pk", "document_id", "index_id", "number"
-        )
+        for pk, document_id, index_id, number in others.values_list("pk", "document_id", "index_id", "number")
         if (edition := new.get((document_id, index_id))) is not None and number < edition.number
     ]
     Edition.objects.filter(pk__in=older).update(state=State.RETIRED)
