@@ -45,6 +45,8 @@ PARTS: Mapping[str, str] = {
     "ingestion/": "ingestion",
 }
 OTHER = "other"
+# A thread of a pool that has nothing to do looks busy to py-spy.
+_IDLE = "_worker (concurrent/futures/thread.py"
 
 
 def part_of(frames: Iterable[str]) -> str:
@@ -62,7 +64,7 @@ def shares(lines: Iterable[str], *, within: str) -> dict[str, float]:
     counted: Counter[str] = Counter()
     for line in lines:
         stack, _, samples = line.rstrip("\n").rpartition(" ")
-        if within in stack:
+        if within in stack and not stack.rpartition(";")[2].startswith(_IDLE):
             counted[part_of(stack.split(";"))] += int(samples)
     total = sum(counted.values())
     return {part: round(samples / total, 3) for part, samples in counted.most_common()}

@@ -20,5 +20,6 @@ def test_shares_count_samples_of_the_stacks_that_were_meant() -> None:
         "timed (run.py:1);post (search/api.py:3) 3\n",
         "timed (run.py:1);get (redis/client.py:3) 1\n",
         "start (run.py:1);get (redis/client.py:3) 9\n",
+        "timed (run.py:1);_worker (concurrent/futures/thread.py:81) 99\n",
     ]
     assert shares(lines, within="timed") == {"search": 0.75, "Redis client": 0.25}
