@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 Reader = asyncio.StreamReader
 OK = 200
+SHED = 503
 RETRY_SECONDS = 1.0  # what Retry-After says of a full server
 
 
@@ -128,6 +129,18 @@ async def ask_again(server: Server, bodies: Iterator[dict[str, Any]], until: flo
         if not answers[-1].done:
             await asyncio.sleep(RETRY_SECONDS)
     return answers
+
+
+def outcomes(streamed: Sequence[Streamed]) -> dict[str, Any]:
+    """How streamed answers ended, and when their first tokens came."""
+    first = [one.first_token_ms for one in streamed if one.first_token_ms is not None and one.generated]
+    return {
+        "completed": sum(one.done for one in streamed),
+        "refused": sum(one.refused for one in streamed),
+        "shed": sum(one.status == SHED for one in streamed),
+        "errors": sum(not one.done and one.status != SHED for one in streamed),
+        "first_token_ms": summary(first),
+    }
 
 
 def _since(started: float) -> float:

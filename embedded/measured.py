@@ -95,6 +95,14 @@ def _wait_until_ready(url: str, process: Popen[bytes], command: Command) -> None
     raise EmbeddedError(f"{command.name} did not come up. The end of its log:\n{end_of_log}")
 
 
+def listening(port: int | None) -> psutil.Process | None:
+    """The process of this machine that listens on a TCP port."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return psutil.Process(connection.pid)
+    return None
+
+
 def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)

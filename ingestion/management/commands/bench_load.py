@@ -11,14 +11,23 @@ import psutil
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from bench.clients import OK, Answered, Server, Streamed, ask_again, search_again, stream_answers, summary
-from bench.serving import Body, asgi_server, asks, load_sample, model_double, sample_questions, searches
+from bench.clients import (
+    OK,
+    SHED,
+    Answered,
+    Server,
+    Streamed,
+    ask_again,
+    outcomes,
+    search_again,
+    stream_answers,
+    summary,
+)
+from bench.serving import asgi_server, asks, load_sample, model_double, sample_questions, searches
 from embedded.command import ServicesCommand
-from embedded.measured import cpu_seconds, peak_bytes
+from embedded.measured import cpu_seconds, listening, peak_bytes
 from ingestion.services.throwaway import throwaway_tenant
 from search.authentication import create_key
-
-_SHED = 503
 
 
 class Command(ServicesCommand):
@@ -51,12 +60,8 @@ class Command(ServicesCommand):
 
 def _servers() -> dict[str, psutil.Process]:
     """OpenSearch and the cache, where they run on this machine."""
-    ports = {urlsplit(settings.OPENSEARCH_URL).port: "opensearch"}
-    found = {
-        ports[connection.laddr.port]: psutil.Process(connection.pid)
-        for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr.port in ports
-    }
+    engine = listening(urlsplit(settings.OPENSEARCH_URL).port)
+    found = {"opensearch": engine} if engine else {}
     cache = [process for process in psutil.process_iter(["cmdline"]) if _is_cache(process)]
     return found | {f"valkey-{number}": process for number, process in enumerate(cache, start=1)}
 
@@ -84,7 +89,7 @@ async def _run(
         "model": f"a double on loopback, {options['answer_seconds']} s an answer",
         "search_one_client": _searches(idle, options["seconds"] / 10),
         "search": _searches(found, lasted),
-        "answers": _answers(streamed),
+        "answers": outcomes(streamed),
         "processes": {
             name: {
                 "cores": round((cpu_seconds(process) - before[name]) / lasted, 2),
@@ -112,20 +117,9 @@ def _searches(found: list[Answered], seconds: float) -> dict[str, Any]:
     statuses = Counter(answered.status for answered in found)
     return {
         "ok": statuses[OK],
-        "shed": statuses[_SHED],
-        "errors": len(found) - statuses[OK] - statuses[_SHED],
+        "shed": statuses[SHED],
+        "errors": len(found) - statuses[OK] - statuses[SHED],
         "ok_per_second": round(statuses[OK] / seconds, 1),
         "ok_ms": summary([answered.total_ms for answered in found if answered.status == OK]),
-        "shed_ms": summary([answered.total_ms for answered in found if answered.status == _SHED]),
-    }
-
-
-def _answers(streamed: list[Streamed]) -> Body:
-    first = [one.first_token_ms for one in streamed if one.first_token_ms is not None and one.generated]
-    return {
-        "completed": sum(one.done for one in streamed),
-        "refused": sum(one.refused for one in streamed),
-        "shed": sum(one.status == _SHED for one in streamed),
-        "errors": sum(not one.done and one.status != _SHED for one in streamed),
-        "first_token_ms": summary(first),
+        "shed_ms": summary([answered.total_ms for answered in found if answered.status == SHED]),
     }

@@ -23,7 +23,7 @@ from bench.given_vectors import given_vectors, store_for_chunks
 from bench.peers import remote, rounds
 from bench.workers import Workers, worker_commands
 from embedded.command import ServicesCommand
-from embedded.measured import web_server
+from embedded.measured import listening, web_server
 from embedded.programs import DEFAULT_WORKERS
 from embedded.services import ServiceUrls
 from ingestion.services import judged_sets, throwaway
@@ -344,10 +344,8 @@ def _part(passages: Path, first: int, last: int) -> Iterator[Passage]:
 
 def _engine() -> psutil.Process:
     """The process that listens on OpenSearch's port of this machine."""
-    port = urlsplit(settings.OPENSEARCH_URL).port
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            return psutil.Process(connection.pid)
+    if engine := listening(urlsplit(settings.OPENSEARCH_URL).port):
+        return engine
     raise CommandError("OpenSearch must run on this machine, so that its processor time can be read.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from bench.clients import Server, Streamed, search_until, stream_answers, summary
+from bench.clients import Server, outcomes, search_until, stream_answers, summary
 from bench.serving import asgi_server, asks, load_sample, model_double, sample_questions, searches
 from embedded.command import ServicesCommand
 from ingestion.services.throwaway import throwaway_tenant
@@ -69,19 +69,8 @@ async def _run(
         "streams": streams,
         "seconds": seconds,
         "tokens": tokens,
-        **_outcomes(streamed),
+        **outcomes(streamed),
+        "stream_ms": summary([one.total_ms for one in streamed if one.generated]),
         "search_idle_ms": summary(idle),
         "search_during_ms": summary(during),
-    }
-
-
-def _outcomes(streamed: list[Streamed]) -> dict[str, Any]:
-    first = [one.first_token_ms for one in streamed if one.first_token_ms is not None and one.generated]
-    return {
-        "completed": sum(one.done for one in streamed),
-        "refused": sum(one.refused for one in streamed),
-        "shed": sum(one.status == 503 for one in streamed),
-        "errors": sum(not one.done and one.status != 503 for one in streamed),
-        "first_token_ms": summary(first),
-        "stream_ms": summary([one.total_ms for one in streamed if one.generated]),
     }
