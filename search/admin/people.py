@@ -1,4 +1,4 @@
-"""Admin pages of the read side: tenants and their people, keys, profiles and index versions."""
+"""Admin pages of tenants, their people and the keys of apps."""
 
 from typing import Any, ClassVar
 
@@ -6,23 +6,18 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Max, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-)
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from search.authentication import SCOPES, create_key
-from search.managing import STATE_COLOURS, LinesField, ReadOnly, TenantFilter, TenantScopedAdmin, column
-from search.models import ApiKey, Document, Membership, Profile, SearchIndex, Tenant, User
-from search.types import RetrievalSettings
+from search.managing import LinesField, TenantFilter, TenantScopedAdmin, column
+from search.models import ApiKey, Document, Membership, Tenant, User
 
 admin.site.unregister(Group)  # what people may do is said by their memberships
 
@@ -179,80 +174,3 @@ class ApiKeyAdmin(TenantScopedAdmin):
         messages.success(
             request, f"Revoked {count} key{'' if count == 1 else 's'}; requests with them fail from now on."
         )
-
-
-@admin.register(SearchIndex)
-class SearchIndexAdmin(ReadOnly, TenantScopedAdmin):
-    list_display = ("name", "tenant", "number", "state_label", "variant", "created_at", "live_at")
-    list_filter = (TenantFilter, "state")
-    list_select_related = ("tenant",)
-    ordering = ("-id",)
-
-    @column("state", label=STATE_COLOURS)
-    def state_label(self, obj: SearchIndex) -> str:
-        return obj.state
-
-
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    vector_weight = forms.FloatField(
-        min_value=0,
-        max_value=1,
-        widget=UnfoldAdminDecimalFieldWidget,
-        help_text="0: only the words count; 1: only the meaning.",
-    )
-    depth = forms.IntegerField(
-        min_value=10,
-        max_value=1000,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text="How many passages each way of matching looks at.",
-    )
-
-    class Meta:
-        model = Profile
-        fields: ClassVar = ["tenant", "name"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        default = RetrievalSettings()
-        for name in ("vector_weight", "depth"):
-            self.fields[name].initial = self.instance.settings.get(name, getattr(default, name))
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        names = ("vector_weight", "depth")
-        self.instance.settings = {name: cleaned[name] for name in names if name in cleaned}
-        return cleaned
-
-
-@admin.register(Profile)
-class ProfileAdmin(TenantScopedAdmin):
-    """Saving makes the next version, so that what was measured with one stays what it was."""
-
-    form = ProfileForm
-    list_display = ("name", "version", "tenant", "weight", "depth")
-    list_filter = (TenantFilter,)
-    list_select_related = ("tenant",)
-    ordering = ("tenant", "name", "-version")
-    fields = ("tenant", "name", "vector_weight", "depth")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
-        return ("tenant", "name") if obj else ()
-
-    @column("weight of meaning")
-    def weight(self, obj: Profile) -> Any:
-        return obj.settings.get("vector_weight", "")
-
-    @column("depth")
-    def depth(self, obj: Profile) -> Any:
-        return obj.settings.get("depth", "")
-
-    def save_model(self, request: HttpRequest, obj: Profile, form: Any, change: bool) -> None:
-        versions = Profile.objects.filter(tenant=obj.tenant, name=obj.name).aggregate(last=Max("version"))
-        obj.pk, obj.version = None, (versions["last"] or 0) + 1
-        obj._state.adding = True  # noqa: SLF001  Django's own way to save a copy
-        obj.save()
-
-    def response_change(self, request: HttpRequest, obj: Profile) -> HttpResponse:
-        messages.info(request, f"Requests that name {obj.name} now use version {obj.version}.")
-        response: HttpResponse = super().response_change(request, obj)
-        return response
