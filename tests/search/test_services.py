@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from ingestion.services import documents
-from search import services
+from search import hits, services
 from search.exceptions import InvalidFilter, InvalidRequest, OpenSearchUnavailable
 from search.models import Document, Tenant
 from search.types import Mode, Principal, SearchRequest
@@ -249,7 +249,7 @@ def test_a_reranker_orders_the_window_and_its_score_is_shown(
     from tests.fakes import FakeReranker
 
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
-    monkeypatch.setattr(services, "get_reranker", FakeReranker)
+    monkeypatch.setattr(hits, "get_reranker", FakeReranker)
     body = search(principal, "train tickets refunded pump")
     scores = [hit["scores"]["rerank"] for hit in body["hits"]]
     assert scores == sorted(scores, reverse=True)
@@ -267,7 +267,7 @@ def test_a_reranker_that_fails_leaves_the_fused_order_and_says_so(
         raise RerankUnavailable("deadline")
 
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
-    monkeypatch.setattr(services, "get_reranker", fails)
+    monkeypatch.setattr(hits, "get_reranker", fails)
     body = search(principal, "pump")
     assert body["degraded"] == ["rerank_unavailable"]
     assert ids(body)[0] == "pump"

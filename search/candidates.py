@@ -1,0 +1,189 @@
+"""Step one of a search: the query's embedding, fused candidates behind the door, and those of them that are visible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from search import caches, filters, query, retrieval
+from search.asked import Asked
+from search.caches import SingleFlight
+from search.embeddings import get_embedder
+from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
+from search.tenants import HIDDEN_LIMIT, hidden_documents
+from search.types import (
+    Candidate,
+    FieldSpec,
+    IndexTarget,
+    Mode,
+    RetrievalSettings,
+    Retrieved,
+    SearchRequest,
+    Total,
+    VisibleDocument,
+)
+from search.visibility import visible_documents
+
+_embeddings = SingleFlight()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Visible candidates in fused order, one a document when grouped, with what was counted beside them."""
+
+    kept: tuple[tuple[Candidate, VisibleDocument], ...]
+    retrieved: Retrieved
+    legs: query.Legs
+    door: query.Body
+
+
+def find_candidates(asked: Asked) -> Found:
+    """Step one: as many candidates as the page most likely needs; all of them where those are not enough."""
+    # Vector mode counts its whole window; else what is behind the page need not be read.
+    wanted = _candidates_query(asked)
+    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked.request)
+    size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
+    retrieved, kept = _visible_candidates(asked, replace(wanted, size=size))
+    if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
+        counted = retrieved
+        retrieved, kept = _visible_candidates(asked, replace(wanted, size=wanted.depth, facets=None))
+        retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
+    return Found(kept, retrieved, wanted.legs, wanted.door)
+
+
+def _candidates_query(asked: Asked) -> retrieval.CandidatesQuery:
+    """Step one, behind the door. Too many unacknowledged changes: nothing is counted, and that is said."""
+    request, principal = asked.request, asked.principal
+    with asked.clock.stage("filters"):
+        facets = _facet_fields(request.facets, asked.target)
+        parsed = filters.parse(request.filters, asked.target.schema)
+        depth = _depth(request, asked.profile)
+        hidden = hidden_documents(principal.tenant_id)
+    now = timezone.now()
+    if counts_are_safe := len(hidden) <= HIDDEN_LIMIT:
+        door = filters.door(principal, now=now, hidden=hidden, filters=parsed)
+    else:
+        door = filters.door(principal, now=now, filters=parsed)
+        asked.degraded.append("counts_unavailable")
+    return retrieval.CandidatesQuery(
+        index=asked.target.name,
+        legs=_legs(asked),
+        door=door,
+        depth=depth,
+        size=depth,
+        profile=asked.profile,
+        facets=facets if counts_are_safe and request.with_total else None,
+        explain=request.explain,
+    )
+
+
+def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldSpec]:
+    if unknown := [name for name in names if name not in target.schema]:
+        raise InvalidRequest(
+            f"There is no field {unknown[0]!r}.", fields={"facets": [f"Unknown: {', '.join(unknown)}."]}
+        )
+    return {name: target.schema[name] for name in names}
+
+
+def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
+    depth = query.depth_for(page=request.page, top_k=request.top_k, least=profile.depth)
+    if request.page * request.top_k > depth:
+        message = f"Results are paged up to the first {depth}."
+        raise InvalidRequest(message, fields={"page": [message]})
+    return depth
+
+
+def _legs(asked: Asked) -> query.Legs:
+    """The query with its embedding; without one (the embedder is down) BM25 alone answers, and says so."""
+    text, mode = asked.request.query, asked.request.mode
+    lexical = query.Legs(text, asked.target.languages, None, Mode.LEXICAL)
+    if mode is Mode.LEXICAL:
+        return lexical
+    try:
+        with asked.clock.stage("embed"):
+            vector = query_embedding(text, asked.target)
+    except EmbeddingUnavailable as error:
+        asked.degraded.append(error.code)
+        return lexical
+    return replace(lexical, vector=vector, mode=mode)
+
+
+def query_embedding(text: str, target: IndexTarget) -> Any:
+    """The query's embedding from the cache or the embedder; equal texts in flight are embedded once."""
+    embedder = get_embedder(target.embedder)
+    if embedder.variant != target.variant:
+        raise IndexMismatch(
+            f"The index holds {target.variant}, not {embedder.variant}: rebuild it, or set {target.embedder!r} back."
+        )
+    try:
+        stored = caches.read_embedding(target.tenant_uuid, target.variant, text)
+    except CacheUnavailable:  # said in `degraded` by the response cache, which lies on the same server
+        return embedder.embed_query(text)
+    if stored is not None:
+        return stored
+    vector, shared = _embeddings.run(f"{target.variant}\x00{text}", lambda: embedder.embed_query(text))
+    if not shared:
+        _keep_embedding(target, text, vector)
+    return vector
+
+
+def _keep_embedding(target: IndexTarget, text: str, vector: Any) -> None:
+    try:
+        caches.write_embedding(target.tenant_uuid, target.variant, text, vector)
+    except CacheUnavailable:
+        return  # the next request embeds it again
+
+
+def _visible_candidates(
+    asked: Asked, wanted: retrieval.CandidatesQuery
+) -> tuple[Retrieved, tuple[tuple[Candidate, VisibleDocument], ...]]:
+    with asked.clock.stage("retrieve"):
+        retrieved = retrieval.candidates(wanted)
+    with asked.clock.stage("visibility"):
+        return retrieved, _visible(asked, retrieved.candidates)
+
+
+def window(request: SearchRequest) -> int:
+    """How many hits are read back: the page and what is before it, or what the reranker chooses from."""
+    last = request.page * request.top_k
+    return max(last, settings.SEARCH_RERANK_WINDOW) if reranks(request) else last
+
+
+def reranks(request: SearchRequest) -> bool:
+    """Reranking reads its whole window, so that a hit may come up from behind the page."""
+    first = (request.page - 1) * request.top_k
+    wanted = request.rerank is not False and settings.SEARCH_RERANKER is not None
+    return wanted and first < settings.SEARCH_RERANK_WINDOW
+
+
+def _visible(asked: Asked, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, VisibleDocument], ...]:
+    """Candidates of live editions of visible documents; when grouped, the best chunk of each document."""
+    documents = visible_documents(
+        (candidate.document_id for candidate in candidates),
+        principal=asked.principal,
+        index_id=asked.target.index_id,
+        now=timezone.now(),
+    )
+    kept: list[tuple[Candidate, VisibleDocument]] = []
+    seen: set[int] = set()
+    for candidate in candidates:
+        document = documents.get(candidate.document_id)
+        if document is None or document.edition != candidate.edition:
+            continue
+        if asked.request.group_by == "document" and candidate.document_id in seen:
+            continue
+        seen.add(candidate.document_id)
+        kept.append((candidate, document))
+    return tuple(kept)
+
+
+def total_of(found: Found) -> Total:
+    """Vector mode has no words to match: it counts its window, as a bound."""
+    is_vector = found.legs.mode is Mode.VECTOR
+    counted = found.retrieved.total
+    if not is_vector and counted.relation == "eq":
+        return counted
+    in_window = len({document.id for _, document in found.kept})
+    return Total(max(in_window, 0 if is_vector else counted.value), "gte")
