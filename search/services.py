@@ -74,16 +74,23 @@ def search_scope(
 
 
 def retrieve(
-    principal: Principal, request: SearchRequest, *, clock: StageClock, target: IndexTarget | None = None
+    principal: Principal,
+    request: SearchRequest,
+    *,
+    clock: StageClock,
+    target: IndexTarget | None = None,
+    profile: RetrievalSettings | None = None,
 ) -> SearchResult:
     """The flow without the response cache; `target` is read unless the caller has just done so.
+
+    `profile`: settings to retrieve with in place of those that the request names.
 
     Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable.
     """
     target = target or live_target(principal.tenant_id)
     if target is None:
         return _empty_result(clock)
-    profile = retrieval_settings(principal.tenant_id, request.profile)
+    profile = profile or retrieval_settings(principal.tenant_id, request.profile)
     return _retrieve(Asked(principal, request, target, profile, clock))
 
 

@@ -1,20 +1,27 @@
-"""The records of the read side: tenants, who may ask, documents and their editions, index versions.
+"""The records of the read side: tenants, who may ask, documents and their editions, index versions, the lab's.
 
 The database is the record; OpenSearch holds a copy that can be rebuilt. Every record belongs to one tenant.
 """
 
 from search.models.documents import Document, Edition
 from search.models.indexes import MetadataField, SearchIndex
+from search.models.judging import JudgedQuery, Judgement, QuerySet
 from search.models.profiles import Profile
+from search.models.runs import EvaluationRun, RunRow
 from search.models.tenants import ApiKey, Membership, Tenant, User
 
 __all__ = [
     "ApiKey",
     "Document",
     "Edition",
+    "EvaluationRun",
+    "JudgedQuery",
+    "Judgement",
     "Membership",
     "MetadataField",
     "Profile",
+    "QuerySet",
+    "RunRow",
     "SearchIndex",
     "Tenant",
     "User",

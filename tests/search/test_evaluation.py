@@ -119,13 +119,13 @@ def test_a_query_is_filtered_by_its_own_value_or_that_of_its_metadata() -> None:
 def test_figures_are_means_over_all_judged_queries(folder: Path) -> None:
     judged = read_set(folder)
     ranked = [
-        Ranked("1", first=("p1",), deep=("p1",), milliseconds=3.0, degraded=()),
-        Ranked("2", first=("p1",), deep=("p1", "p2"), milliseconds=5.0, degraded=("partial_results",)),
+        Ranked("1", ranking=("p1",), milliseconds=3.0, degraded=()),
+        Ranked("2", ranking=("p1", "p2"), milliseconds=5.0, degraded=("partial_results",)),
     ]
     assert figures(ranked, judged).as_json() == {
-        "ndcg@10": 0.5,
+        "ndcg@10": 0.81546,
         "recall@100": 1.0,
-        "mrr@10": 0.5,
+        "mrr@10": 0.75,
         "queries": 2,
         "p50_ms": 4.0,
         "degraded": 1,

@@ -15,8 +15,9 @@ from ingestion.services import judged_sets, throwaway
 from ingestion.services.judged_sets import Loaded, Workers
 from search.embeddings import get_embedder
 from search.evaluation import runs
+from search.evaluation.asking import DEEP_DEPTH, MODES, RERANK, as_readers_ask
 from search.evaluation.datasets import JudgedSet, read_set
-from search.evaluation.runs import MODES, RERANK, Figures, MetadataFilter, Run
+from search.evaluation.runs import Figures, MetadataFilter, Run
 from search.exceptions import SearchError
 from search.models import Tenant
 from search.types import Principal
@@ -74,11 +75,10 @@ class Command(ServicesCommand):
         with throwaway.throwaway_tenant("evaluate") as tenant:
             loaded = self._load(tenant, judged, metadata_filter)
             seconds = round(time.monotonic() - started, 1)
-            runs.prepare_tenant(tenant)
             figures = {}
             for mode in modes:
-                principal = Principal(tenant.pk, tenant.uuid)
-                figures[mode] = self._run(judged, Run(principal, mode, loaded.id_prefix, metadata_filter))
+                asking = as_readers_ask(Principal(tenant.pk, tenant.uuid), mode)
+                figures[mode] = self._run(judged, Run(asking, loaded.id_prefix, metadata_filter))
             self._say(f"{judged.name}: dropping its tenant", always=True)
         loading = {"documents": loaded.documents, "chunks": loaded.chunks, "seconds": seconds}
         return loading | {"not_loaded": len(loaded.missing)}, figures
@@ -103,11 +103,13 @@ class Command(ServicesCommand):
         def done() -> None:
             nonlocal asked
             asked += 1
-            self._say(f"{judged.name}: {run.mode}, {asked} of {len(judged.queries)} queries")
+            self._say(f"{judged.name}: {run.asking.mode}, {asked} of {len(judged.queries)} queries")
 
         figures = runs.figures(runs.rankings(run, judged.queries, done=done), judged)
         if figures.degraded:
-            self._say(f"{judged.name}: {run.mode}: {figures.degraded} searches were DEGRADED", always=True)
+            self._say(
+                f"{judged.name}: {run.asking.mode}: {figures.degraded} searches were DEGRADED", always=True
+            )
         return figures
 
     def _say(self, text: str, *, always: bool = False) -> None:
@@ -165,6 +167,6 @@ def _as_json(outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]]) -> 
             "reranker": settings.SEARCH_RERANKER and settings.SEARCH_RERANKER["OPTIONS"].get("model"),
             "chunk_tokens": settings.INGESTION_CHUNK_TOKENS,
             "overlap_tokens": settings.INGESTION_OVERLAP_TOKENS,
-            "recall_depth": runs.DEEP_DEPTH,
+            "recall_depth": DEEP_DEPTH,
         },
     }
