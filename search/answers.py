@@ -21,6 +21,7 @@ from search.profiles import retrieval_settings
 from search.relevance import is_relevant
 from search.rendering import answer_json
 from search.responses import keep_response, stored_response
+from search.rule_sets import current_rules
 from search.services import retrieve
 from search.tenants import live_target
 from search.types import (
@@ -126,6 +127,7 @@ def answer_scope(
         tenant=principal.tenant_uuid,
         index=target.name,
         content_version=target.content_version,
+        curation=current_rules(target).version(target),
         access=principal.access_fingerprint,
         request=asked,
         filters=request.filters,

@@ -33,6 +33,7 @@ class CacheScope:
     tenant: UUID
     index: str
     content_version: int
+    curation: str
     access: str
     request: Mapping[str, Any]
     filters: Mapping[str, Any] | None

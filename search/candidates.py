@@ -10,8 +10,10 @@ from django.utils import timezone
 from search import caches, filters, query, retrieval
 from search.asked import Asked
 from search.caches import SingleFlight
+from search.curation import Curation
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
+from search.pinning import pinned, with_pins
 from search.tenants import HIDDEN_LIMIT, hidden_documents
 from search.types import (
     Candidate,
@@ -31,18 +33,23 @@ _embeddings = SingleFlight()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Visible candidates in fused order, one a document when grouped, with what was counted beside them."""
+    """Visible candidates in fused order, one a document when grouped, with what was counted beside them.
+
+    The first `pins` of them are there because a curation rule pins them.
+    """
 
     kept: tuple[tuple[Candidate, VisibleDocument], ...]
     retrieved: Retrieved
     legs: query.Legs
     door: query.Body
+    curation: Curation
+    pins: int = 0
 
 
 def find_candidates(asked: Asked) -> Found:
     """Step one: as many candidates as the page most likely needs; all of them where those are not enough."""
     # Vector mode counts its whole window; else what is behind the page need not be read.
-    wanted = _candidates_query(asked)
+    wanted, curation = _candidates_query(asked)
     enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked.request)
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size))
@@ -50,26 +57,36 @@ def find_candidates(asked: Asked) -> Found:
         counted = retrieved
         retrieved, kept = _visible_candidates(asked, replace(wanted, size=wanted.depth, facets=None))
         retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
-    return Found(kept, retrieved, wanted.legs, wanted.door)
+    found = Found(kept, retrieved, wanted.legs, wanted.door, curation)
+    return _with_pins(asked, found) if curation.pins else found
 
 
-def _candidates_query(asked: Asked) -> retrieval.CandidatesQuery:
-    """Step one, behind the door. Too many unacknowledged changes: nothing is counted, and that is said."""
+def _with_pins(asked: Asked, found: Found) -> Found:
+    with asked.clock.stage("pins"):
+        pins = pinned(asked, found.curation.pins, legs=found.legs, door=found.door)
+    by_document = asked.request.group_by == "document"
+    return replace(found, kept=with_pins(found.kept, pins, by_document=by_document), pins=len(pins))
+
+
+def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation]:
+    """Step one, behind the door, with what is curated. Too many unacknowledged changes: nothing is counted,
+    and that is said."""
     request, principal = asked.request, asked.principal
     with asked.clock.stage("filters"):
         facets = _facet_fields(request.facets, asked.target)
         parsed = filters.parse(request.filters, asked.target.schema)
         depth = _depth(request, asked.profile)
         hidden = hidden_documents(principal.tenant_id)
-    now = timezone.now()
-    if counts_are_safe := len(hidden) <= HIDDEN_LIMIT:
-        door = filters.door(principal, now=now, hidden=hidden, filters=parsed)
-    else:
-        door = filters.door(principal, now=now, filters=parsed)
+    legs = _legs(asked)
+    curation = asked.rules.curation(request.query, legs.vector) if request.curate else Curation()
+    if not (counts_are_safe := len(hidden) <= HIDDEN_LIMIT):
+        hidden = []
         asked.degraded.append("counts_unavailable")
-    return retrieval.CandidatesQuery(
+    hidden = [*hidden, *sorted(curation.hides)]
+    door = filters.door(principal, now=timezone.now(), hidden=hidden, filters=parsed)
+    wanted = retrieval.CandidatesQuery(
         index=asked.target.name,
-        legs=_legs(asked),
+        legs=legs,
         door=door,
         depth=depth,
         size=depth,
@@ -77,6 +94,7 @@ def _candidates_query(asked: Asked) -> retrieval.CandidatesQuery:
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
     )
+    return wanted, curation
 
 
 def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldSpec]:

@@ -28,6 +28,13 @@ class InvalidFilter(InvalidRequest):
     code = "invalid_filter"
 
 
+class CurationRefused(SearchError):
+    """A curation rule that says nothing, or the opposite of another one."""
+
+    code = "curation_refused"
+    status = 409
+
+
 class NotFound(SearchError):
     code = "not_found"
     status = 404

@@ -35,9 +35,11 @@ def _read(asked: Asked, found: Found, window: Sequence[tuple[Candidate, VisibleD
             door=found.door,
             highlight=asked.request.highlight,
         )
-    is_hybrid = found.legs.mode is Mode.HYBRID
+    pins = {candidate.chunk_id for candidate, _ in found.kept[: found.pins]}
     return tuple(
-        _hit(chunks[candidate.chunk_id], candidate, document, found=found, is_hybrid=is_hybrid)
+        _hit(
+            chunks[candidate.chunk_id], candidate, document, found=found, is_pinned=candidate.chunk_id in pins
+        )
         for candidate, document in window
         if candidate.chunk_id in chunks
     )
@@ -49,9 +51,9 @@ def _hit(
     document: VisibleDocument,
     *,
     found: Found,
-    is_hybrid: bool,
+    is_pinned: bool,
 ) -> Hit:
-    is_vector = found.legs.mode is Mode.VECTOR
+    is_vector, is_hybrid = found.legs.mode is Mode.VECTOR, found.legs.mode is Mode.HYBRID
     score = chunk.vector if is_vector and chunk.vector is not None else candidate.score
     return Hit(
         document=document,
@@ -64,11 +66,12 @@ def _hit(
         scores=Scores(chunk.lexical, chunk.vector, candidate.score if is_hybrid else None),
         highlights=chunk.highlights,
         explanation=found.retrieved.explanations.get(chunk.chunk_id),
+        curated="pinned" if is_pinned else None,
     )
 
 
 def _reranked(asked: Asked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-    """The window by the reranker's scores, what lies behind it in fused order; all in fused order if it fails."""
+    """Pins, the window by the reranker's scores, what lies behind it in fused order; all in fused order if it fails."""
     window, rest = hits[: settings.SEARCH_RERANK_WINDOW], hits[settings.SEARCH_RERANK_WINDOW :]
     try:
         with asked.clock.stage("rerank"):
@@ -80,7 +83,12 @@ def _reranked(asked: Asked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         replace(hit, score=score, scores=replace(hit.scores, rerank=score))
         for hit, score in zip(window, scores, strict=True)
     ]
-    return (*sorted(scored, key=lambda hit: -hit.score), *rest)
+    return (*sorted(scored, key=_pins_first), *rest)
+
+
+def _pins_first(hit: Hit) -> tuple[bool, float]:
+    """Pins keep their own order, whatever the reranker thinks of them."""
+    return (False, 0.0) if hit.curated else (True, -hit.score)
 
 
 def _rerank_scores(question: str, hits: Sequence[Hit]) -> list[float]:

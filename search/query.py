@@ -112,6 +112,23 @@ def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bo
     return body | {"highlight": _highlight(legs.languages)} if highlight else body
 
 
+def best_passages_body(legs: Legs, *, document_id: int, edition: int, door: Body, size: int) -> Body:
+    """The passages of one document that fit the query best; the first ones where none fits at all."""
+    should = [lexical_query(legs.query, legs.languages)]
+    if legs.vector is not None:
+        should.append(_exact_vector(legs.vector))
+    own = [{"term": {"document_id": {"value": document_id}}}, {"term": {"edition": {"value": edition}}}]
+    return {
+        "size": size,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": list(CANDIDATE_FIELDS),
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [*own, door], "should": should}},
+        "sort": ["_score", {"ordinal": "asc"}],
+    }
+
+
 def _named(clause: Body, name: str) -> Body:
     return {"bool": {"must": [clause], "_name": name}}
 

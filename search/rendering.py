@@ -11,8 +11,8 @@ Json = dict[str, Any]
 
 
 def search_json(result: SearchResult) -> Json:
-    """A search's response."""
-    return {
+    """A search's response; `redirect` is there only when a curation rule leads somewhere."""
+    body: Json = {
         "request_id": str(result.request_id),
         "hits": [hit_json(hit) for hit in result.hits],
         "total": {"value": result.total.value, "relation": result.total.relation},
@@ -24,6 +24,9 @@ def search_json(result: SearchResult) -> Json:
         "timings": dict(result.timings),
         "degraded": list(result.degraded),
     }
+    if result.redirect is None:
+        return body
+    return body | {"redirect": {"url": result.redirect.url, "label": result.redirect.label}}
 
 
 def answer_json(answer: Answer) -> Json:
@@ -43,7 +46,7 @@ def answer_json(answer: Answer) -> Json:
 
 
 def hit_json(hit: Hit) -> Json:
-    """A hit; `explanation` is there only when it was asked for."""
+    """A hit; `explanation` is there only when it was asked for, `curated` only when a curation rule put it there."""
     body: Json = {
         "document": document_json(hit.document),
         "chunk": {
@@ -62,7 +65,8 @@ def hit_json(hit: Hit) -> Json:
         },
         "highlights": list(hit.highlights),
     }
-    return body if hit.explanation is None else body | {"explanation": hit.explanation}
+    told = {"explanation": hit.explanation, "curated": hit.curated}
+    return body | {name: value for name, value in told.items() if value is not None}
 
 
 def citation_json(citation: Citation) -> Json:

@@ -1,7 +1,7 @@
 """Runs the two steps of a search on the engine and decodes what comes back; reports shards that did not answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from search import query
@@ -87,6 +87,22 @@ def read_page(
     with _engine_errors():
         answer = get_client().search(index=index, body=body, params={"include_named_queries_score": "true"})
     return {hit["_id"]: _decode_chunk(hit) for hit in answer["hits"]["hits"]}
+
+
+def best_passages(
+    index: str, legs: query.Legs, *, editions: Mapping[int, int], door: query.Body, per_document: int
+) -> dict[int, tuple[Candidate, ...]]:
+    """The best passages of each document, given with its live edition, behind the door. Their fused score is 0:
+    the legs did not bring them."""
+    bodies = [
+        query.best_passages_body(legs, document_id=document, edition=edition, door=door, size=per_document)
+        for document, edition in editions.items()
+    ]
+    answers = _multi_search(index, bodies)
+    return {
+        document: tuple(replace(_decode_candidate(hit), score=0.0) for hit in answer["hits"]["hits"])
+        for document, answer in zip(editions, answers, strict=True)
+    }
 
 
 def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from search.asked import Asked
+from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
 from search.hits import read_hits
@@ -18,6 +18,7 @@ from search.metrics import DEGRADED, StageClock
 from search.profiles import retrieval_settings
 from search.rendering import search_json
 from search.responses import cached
+from search.rule_sets import current_rules
 from search.tenants import live_target
 from search.types import IndexTarget, Principal, RetrievalSettings, SearchRequest, SearchResult, Total
 
@@ -35,19 +36,18 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     if target is None:
         return search_json(_empty_result(clock))
     profile = retrieval_settings(principal.tenant_id, request.profile)
-    asked = Asked(principal, request, target, profile, clock)
-    scope = search_scope(principal, request, target=target, profile=profile)
+    asked = Asked(principal, request, target, profile, clock, current_rules(target))
+    scope = search_scope(asked)
     body, shared = _searches.run(
         scope.key(), lambda: cached(scope, principal, target, lambda: search_json(_retrieve(asked)))
     )
     return body | {"request_id": str(uuid4())} if shared else body
 
 
-def search_scope(
-    principal: Principal, request: SearchRequest, *, target: IndexTarget, profile: RetrievalSettings
-) -> CacheScope:
+def search_scope(asked: Asked) -> CacheScope:
+    principal, request, target, profile = asked.principal, asked.request, asked.target, asked.profile
     reranker = settings.SEARCH_RERANKER["OPTIONS"].get("model", "") if settings.SEARCH_RERANKER else ""
-    asked = {
+    wanted = {
         "query": request.query,
         "mode": request.mode.value,
         "top_k": request.top_k,
@@ -58,14 +58,16 @@ def search_scope(
         "highlight": request.highlight,
         "explain": request.explain,
         "with_total": request.with_total,
+        "curate": request.curate,
     }
     return CacheScope(
         kind="search",
         tenant=principal.tenant_uuid,
         index=target.name,
         content_version=target.content_version,
+        curation=asked.rules.version(target),
         access=principal.access_fingerprint,
-        request=asked,
+        request=wanted,
         filters=request.filters,
         profile=f"{profile.name}:{profile.version}",
         models=(target.variant, reranker),
@@ -80,8 +82,9 @@ def retrieve(
     clock: StageClock,
     target: IndexTarget | None = None,
     profile: RetrievalSettings | None = None,
+    rules: CurrentRules | None = None,
 ) -> SearchResult:
-    """The flow without the response cache; `target` is read unless the caller has just done so.
+    """The flow without the response cache; `target` and `rules` are read unless the caller has just done so.
 
     `profile`: settings to retrieve with in place of those that the request names.
 
@@ -91,7 +94,7 @@ def retrieve(
     if target is None:
         return _empty_result(clock)
     profile = profile or retrieval_settings(principal.tenant_id, request.profile)
-    return _retrieve(Asked(principal, request, target, profile, clock))
+    return _retrieve(Asked(principal, request, target, profile, clock, rules or current_rules(target)))
 
 
 def _retrieve(asked: Asked) -> SearchResult:
@@ -108,6 +111,8 @@ def _retrieve(asked: Asked) -> SearchResult:
         facets=found.retrieved.facets,
         timings=asked.clock.total(),
         degraded=tuple(asked.degraded),
+        redirect=found.curation.redirect,
+        curation_rules=found.curation.rules,
     )
 
 

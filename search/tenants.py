@@ -17,6 +17,7 @@ _targets = PreparedQuery(
         "live_index__languages",
         "uuid",
         "content_version",
+        "curation_version",
     )
 )
 _fields = PreparedQuery(
@@ -34,7 +35,8 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     tenants = _targets.rows(tenant_id=tenant_id)
     if not tenants or tenants[0][0] is None:
         return None
-    index_id, name, embedder, variant, dimension, languages, tenant_uuid, content_version = tenants[0]
+    index_id, name, embedder, variant, dimension, languages, tenant_uuid, *versions = tenants[0]
+    content_version, curation_version = versions
     return IndexTarget(
         tenant_id=tenant_id,
         tenant_uuid=tenant_uuid,
@@ -44,6 +46,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         variant=variant,
         dimension=dimension,
         content_version=content_version,
+        curation_version=curation_version,
         languages=tuple(languages),
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),
     )

@@ -64,8 +64,17 @@ class IndexTarget:
     variant: str
     dimension: int
     content_version: int
+    curation_version: int
     languages: tuple[str, ...]
     schema: FieldSchema = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Where a content manager leads those who ask a query: an http(s) address or a path on this site."""
+
+    url: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,10 @@ class RetrievalSettings:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A validated search. `filters` is the API's JSON, typed later against the tenant's schema."""
+    """A validated search. `filters` is the API's JSON, typed later against the tenant's schema.
+
+    `curate` False leaves the content managers' rules out: ranking by itself, as it is measured.
+    """
 
     query: str
     mode: Mode = Mode.HYBRID
@@ -95,6 +107,7 @@ class SearchRequest:
     highlight: bool = True
     explain: bool = False
     with_total: bool = True
+    curate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +173,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A candidate that is visible, read back with its text."""
+    """A candidate that is visible, read back with its text. `curated`: `pinned`, if a rule put it there."""
 
     document: VisibleDocument
     chunk_id: str
@@ -172,6 +185,7 @@ class Hit:
     scores: Scores
     highlights: tuple[str, ...] = ()
     explanation: Any = None
+    curated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +197,8 @@ class SearchResult:
     timings: Mapping[str, float]
     degraded: tuple[str, ...]
     cache: str = "none"
+    redirect: Redirect | None = None
+    curation_rules: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

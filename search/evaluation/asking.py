@@ -37,6 +37,7 @@ class Asking:
             rerank=self.mode == RERANK and not deep,  # the order of the first hundred is no matter to recall
             highlight=False,
             with_total=False,
+            curate=False,  # what is measured is the ranking
         )
 
 

@@ -3,6 +3,7 @@
 The database is the record; OpenSearch holds a copy that can be rebuilt. Every record belongs to one tenant.
 """
 
+from search.models.curation import CuratedDocument, CurationRule
 from search.models.documents import Document, Edition
 from search.models.indexes import MetadataField, SearchIndex
 from search.models.judging import JudgedQuery, Judgement, QuerySet
@@ -12,6 +13,8 @@ from search.models.tenants import ApiKey, Membership, Tenant, User
 
 __all__ = [
     "ApiKey",
+    "CuratedDocument",
+    "CurationRule",
     "Document",
     "Edition",
     "EvaluationRun",

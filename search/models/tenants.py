@@ -16,7 +16,8 @@ class Tenant(models.Model):
     """An isolated customer or team.
 
     `content_version` grows with every switch of what is live; caches carry it, so that a change makes them miss.
-    `live_index` says which index version serves, and is read together with it.
+    `curation_version` grows with every change of published curation rules. `live_index` says which index version
+    serves, and is read together with them.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -29,6 +30,7 @@ class Tenant(models.Model):
         default=False, help_text="Anyone may search it on the page, without groups."
     )
     content_version = models.BigIntegerField(default=0, editable=False)
+    curation_version = models.BigIntegerField(default=0, editable=False)
     live_index = models.ForeignKey(
         "SearchIndex", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
