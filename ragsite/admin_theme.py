@@ -60,6 +60,7 @@ UNFOLD = {
                 "title": "Search",
                 "items": [
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
+                    _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Index versions", "database", "admin:search_searchindex_changelist"),
                 ],

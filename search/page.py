@@ -137,6 +137,7 @@ class HitView:
     snippets: tuple[SafeString, ...]
     chips: tuple[tuple[str, str], ...]
     scores: tuple[tuple[str, str], ...]
+    is_pinned: bool = False
 
 
 def hit_view(hit: Mapping[str, Any], *, document_url: str) -> HitView:
@@ -153,6 +154,7 @@ def hit_view(hit: Mapping[str, Any], *, document_url: str) -> HitView:
         scores=tuple(
             (_SCORES[name], f"{score:.3f}") for name, score in hit["scores"].items() if score is not None
         ),
+        is_pinned=hit.get("curated") == "pinned",
     )
 
 

@@ -1,5 +1,5 @@
 """Admin pages of the read side, one module a noun."""
 
-from search.admin import indexes, people, profiles
+from search.admin import curation, indexes, people, profiles
 
-__all__ = ["indexes", "people", "profiles"]
+__all__ = ["curation", "indexes", "people", "profiles"]
