@@ -186,6 +186,7 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _ask_without_javascript(page)
     with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
         _sign_in(page)
+        _pin_from_a_preview(page)
         _delete_a_document(page)
         page.goto("/?q=E-42&mode=lexical")
         expect(page.locator("#results-title")).to_contain_text("No results")
@@ -276,6 +277,35 @@ def _ask_without_javascript(page: Page) -> None:
     page.get_by_role("checkbox", name=re.compile("^service")).check()
     page.get_by_role("button", name="Apply filters").click()
     expect(page.locator(".hit")).to_have_count(2)
+
+
+def _pin_from_a_preview(page: Page) -> None:
+    """A rule is written, its pin chosen among the results without typing an id, published, and seen by readers."""
+    page.goto("/admin/search/curationrule/add/")
+    page.get_by_label("Queries").fill("budget of the pump")
+    page.get_by_label("Leads to").fill("https://docs.example/budget")
+    page.get_by_label("What the link says").fill("All budgets")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#before li").first).to_contain_text("pump-budget")
+    expect(page.locator("#after li").first).to_contain_text("pump-budget")
+    page.locator("#after").get_by_role("button", name=re.compile("^Pin Valve")).click()
+    expect(page.locator("#after > li").first).to_contain_text("Valve V-3")
+    expect(page.locator("#before > li").first).to_contain_text("pump-budget")
+    page.locator("#after").get_by_role("button", name=re.compile("^Hide .*canteen", re.IGNORECASE)).click()
+    expect(page.locator("#after")).not_to_contain_text("canteen")
+    _shoot(page, "admin-curation-preview")
+    page.get_by_role("link", name="Change, publish or withdraw it").click()
+    page.get_by_role("link", name="Publish").click()
+    page.get_by_role("dialog").or_(page.locator("#dialog")).get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("Published: results follow this rule")).to_be_visible()
+    _shoot(page, "admin-curation")
+    page.goto("/?q=Budget+of+the+pump%3F")
+    expect(page.locator(".hit").first).to_contain_text("Valve V-3")
+    expect(page.locator(".hit").first.locator(".pinned")).to_have_text("Recommended")
+    expect(page.get_by_role("link", name="All budgets")).to_have_attribute("href", "https://docs.example/budget")
+    expect(page.locator(".hits")).not_to_contain_text("canteen")
+    _check(page)
+    _shoot(page, "curated")
 
 
 def _delete_a_document(page: Page) -> None:
