@@ -302,7 +302,9 @@ def _pin_from_a_preview(page: Page) -> None:
     page.goto("/?q=Budget+of+the+pump%3F")
     expect(page.locator(".hit").first).to_contain_text("Valve V-3")
     expect(page.locator(".hit").first.locator(".pinned")).to_have_text("Recommended")
-    expect(page.get_by_role("link", name="All budgets")).to_have_attribute("href", "https://docs.example/budget")
+    expect(page.get_by_role("link", name="All budgets")).to_have_attribute(
+        "href", "https://docs.example/budget"
+    )
     expect(page.locator(".hits")).not_to_contain_text("canteen")
     _check(page)
     _shoot(page, "curated")
