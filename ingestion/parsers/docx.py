@@ -14,7 +14,7 @@ from ingestion.parsers.docx_package import open_package
 from ingestion.parsers.elements import Element, ElementKind, ParsedDocument, first_title
 from ingestion.parsers.html import table_rows
 from ingestion.parsers.language import declared_language
-from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_docx
+from ingestion.parsers.offline import UnstructuredElement, partition_docx
 
 _DROPPED = frozenset(("Header", "Footer", "PageBreak", "Image"))
 _KINDS: dict[str, ElementKind] = {"ListItem": "list_item", "Table": "table", "CodeSnippet": "code"}
@@ -25,7 +25,7 @@ _BROKEN = (BadZipFile, OpcError, KeyError, ValueError, AttributeError, IndexErro
 def parse(data: bytes) -> ParsedDocument:
     package = open_package(data)
     try:
-        found = partition_docx(file=BytesIO(package), languages=NO_LANGUAGE_DETECTION)
+        found = partition_docx(file=BytesIO(package))
         title, language, metadata = _properties(package)
     except _BROKEN as error:
         raise CorruptFile(f"The Word document is broken: {type(error).__name__}.") from error

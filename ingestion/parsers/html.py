@@ -13,7 +13,7 @@ from ingestion.parsers.elements import Element, ElementKind, ParsedDocument, fir
 from ingestion.parsers.encodings import decode_text
 from ingestion.parsers.html_cleaning import clean_tree
 from ingestion.parsers.language import declared_language
-from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_html
+from ingestion.parsers.offline import UnstructuredElement, partition_html
 
 _CHARSET: Final = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]{0,100}?encoding=[\"']([\w-]+)",
@@ -78,7 +78,7 @@ def _tree(text: str) -> HtmlElement | None:
 def _elements(content: HtmlElement) -> Iterator[Element]:
     content.tag = "body"
     source = lxml_html.tostring(content, encoding="unicode", with_tail=False)
-    for found in partition_html(text=f"<html>{source}</html>", languages=NO_LANGUAGE_DETECTION):
+    for found in partition_html(text=f"<html>{source}</html>"):
         element = _element(found)
         if element.text:
             yield element

@@ -3,6 +3,7 @@
 It reports home when it loads, and downloads a spaCy model at its first text element; both are stopped here.
 """
 
+import inspect
 import os
 import re
 import sys
@@ -19,24 +20,21 @@ if _stands_in:
     sys.modules["spacy"] = ModuleType("spacy")
 
 import unstructured.nlp.tokenize as unstructured_tokenize  # noqa: E402
+import unstructured.partition.docx as unstructured_docx  # noqa: E402
+import unstructured.partition.html as unstructured_html  # noqa: E402
+import unstructured.partition.text as unstructured_text  # noqa: E402
 from unstructured.documents.elements import Element as UnstructuredElement  # noqa: E402
-from unstructured.partition.docx import partition_docx  # noqa: E402
-from unstructured.partition.html import partition_html  # noqa: E402
-from unstructured.partition.text import partition_text  # noqa: E402
 
 if _stands_in:
     del sys.modules["spacy"]
 
-__all__ = [
-    "NO_LANGUAGE_DETECTION",
-    "UnstructuredElement",
-    "partition_docx",
-    "partition_html",
-    "partition_text",
-]
+__all__ = ["UnstructuredElement", "partition_docx", "partition_html", "partition_text"]
 
-# Unstructured's own detection runs over every document, and nothing reads it.
-NO_LANGUAGE_DETECTION: Final = [""]
+# The partitioners as they are written, without the steps that unstructured wraps around each: ids, languages, file
+# types and parents of elements. Nothing reads those, and they take as long as the elements themselves.
+partition_docx: Final = inspect.unwrap(unstructured_docx.partition_docx)
+partition_html: Final = inspect.unwrap(unstructured_html.partition_html)
+partition_text: Final = inspect.unwrap(unstructured_text.partition_text)
 
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _SENTENCE: Final = re.compile(r"[^.!?。！？]+[.!?。！？]*\s*|[.!?。！？]+\s*")

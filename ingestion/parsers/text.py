@@ -6,7 +6,7 @@ from typing import Final
 
 from ingestion.parsers.elements import Element, ParsedDocument, first_title
 from ingestion.parsers.encodings import decode_text
-from ingestion.parsers.offline import NO_LANGUAGE_DETECTION, UnstructuredElement, partition_text
+from ingestion.parsers.offline import UnstructuredElement, partition_text
 
 _LONGEST_HEADING: Final = 100
 # Hard-wrapped text has lines of 70 to 100 characters.
@@ -26,7 +26,7 @@ def parse(data: bytes) -> ParsedDocument:
     text = decode_text(data)
     if not text.strip():
         return ParsedDocument(title=None, language=None, metadata={}, elements=())
-    found = partition_text(text=text, languages=NO_LANGUAGE_DETECTION)
+    found = partition_text(text=text)
     elements = tuple(_with_whole_sentences(_elements(found, standalone=_standalone_lines(text))))
     return ParsedDocument(title=first_title(elements), language=None, metadata={}, elements=elements)
 

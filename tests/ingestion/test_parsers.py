@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import docx
 import pytest
@@ -14,9 +14,16 @@ from ingestion.exceptions import CorruptFile, EncryptedFile, ParserLimit, Unsupp
 from ingestion.parsers import Element, ParsedDocument, ParserChild, media_type_of
 from ingestion.parsers.encodings import decode_text
 from ingestion.parsers.media_types import DOCX, HTML, MARKDOWN, PDF, TEXT
+from ingestion.parsers.offline import UnstructuredElement, partition_docx, partition_html, partition_text
 from ingestion.parsers.pdf import is_sane_title, join_lines, layout_of, without_running_heads
 from ingestion.parsers.pdf_lines import Line
 
+# Only behind `offline`, which keeps them from the network.
+from unstructured.partition.docx import partition_docx as whole_partition_docx  # isort: skip
+from unstructured.partition.html import partition_html as whole_partition_html  # isort: skip
+from unstructured.partition.text import partition_text as whole_partition_text  # isort: skip
+
+SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 Parse = Callable[[str | bytes, str], ParsedDocument]
 
 
@@ -124,6 +131,26 @@ PAGE = """<!DOCTYPE html><html lang="en-GB"><head><title>Pumps - Kestrow</title>
     stop()</code></pre><details><summary>More</summary><p>Details are kept.</p></details>
 <figure><figcaption>A figure's caption</figcaption></figure><aside>Related links</aside></main>
 <footer>Imprint</footer></body></html>"""
+
+
+def test_unstructured_makes_the_same_elements_without_its_further_steps() -> None:
+    def seen(found: list[UnstructuredElement]) -> list[tuple[str, str, int | None, str | None]]:
+        return [
+            (item.category, item.text, item.metadata.category_depth, item.metadata.text_as_html)
+            for item in found
+        ]
+
+    prose = "A Heading\n\nThe pump moves 40 l.\n\n- one\n- two\n\nIT IS QUIET\n"
+    paths = list(SAMPLE.rglob("*.docx"))
+    assert paths
+    pairs = [
+        (partition_html(text=PAGE), whole_partition_html(text=PAGE)),
+        (partition_text(text=prose), whole_partition_text(text=prose)),
+        *((partition_docx(str(path)), whole_partition_docx(str(path))) for path in paths),
+    ]
+    for bare, whole in pairs:
+        assert len(bare) > 2
+        assert seen(bare) == seen(whole)
 
 
 def test_html_keeps_the_content_and_drops_the_page_around_it(parse: Parse) -> None:
