@@ -1,7 +1,9 @@
 """What a claim's documents need of each index: read, parsed, planned and cut. Nothing is written here but how
 a task ended that can't be prepared."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -54,19 +56,20 @@ def prepare_all(
     go_on: Callable[[], None],
 ) -> list[Work]:
     """Works of the tasks that could be prepared; the others are ended or released with their reason."""
-    preparation = _Preparation(claim, tenant, versions, parser)
+    preparation = _Preparation(claim, tenant, versions)
     works: list[Work] = []
-    for task in claim.tasks:
-        go_on()
-        try:
-            works.append(preparation.work(task))
-        except ParseError as error:
-            end = outbox.fail if error.permanent else outbox.try_again
-            end(task, code=error.code, reason=str(error))
-        except (SourceItemError, SourceError) as error:
-            outbox.try_again(task, code=error.code, reason=str(error))
-        except IngestionError as error:
-            outbox.fail(task, code=error.code, reason=str(error))
+    with preparation.reading(parser) as texts:
+        for task in claim.tasks:
+            go_on()
+            try:
+                works.append(preparation.work(task, texts))
+            except ParseError as error:
+                end = outbox.fail if error.permanent else outbox.try_again
+                end(task, code=error.code, reason=str(error))
+            except (SourceItemError, SourceError) as error:
+                outbox.try_again(task, code=error.code, reason=str(error))
+            except IngestionError as error:
+                outbox.fail(task, code=error.code, reason=str(error))
     return works
 
 
@@ -74,11 +77,10 @@ class _Preparation:
     """All that the database knows of a claim's documents, read at once. The documents come first: text that is
     newer than its revision only has its task run again."""
 
-    def __init__(
-        self, claim: Claim, tenant: Tenant, versions: list[SearchIndex], parser: ParserChild
-    ) -> None:
-        self._tenant, self._versions, self._parser = tenant, versions, parser
-        self._documents = Document.objects.in_bulk([task.document_id for task in claim.tasks])
+    def __init__(self, claim: Claim, tenant: Tenant, versions: list[SearchIndex]) -> None:
+        self._tenant, self._versions = tenant, versions
+        found = Document.objects.in_bulk([task.document_id for task in claim.tasks])
+        self._documents = {task.document_id: found[task.document_id] for task in claim.tasks}
         self._kept = KeptContent(self._documents)
         self._live = _live_editions(self._documents, versions)
         types = MetadataField.objects.filter(tenant=tenant).values_list("name", "type")
@@ -86,11 +88,25 @@ class _Preparation:
         sizes = Source.objects.filter(tenant=tenant).values_list("slug", "chunk_tokens", "overlap_tokens")
         self._sizes = {slug: (size, overlap) for slug, size, overlap in sizes}
 
-    def work(self, task: IngestionTask) -> Work:
+    @contextmanager
+    def reading(self, parser: ParserChild) -> Iterator[Mapping[int, Future[Text]]]:
+        """Texts by document id, read in their order by a thread, so that the parser's process works on the next
+        document while this one is cut."""
+        with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+            try:
+                yield {
+                    document.pk: reader.submit(self._kept.text_of, document, parser)
+                    for document in self._documents.values()
+                    if document.state != Document.State.DELETED
+                }
+            finally:
+                reader.shutdown(cancel_futures=True)
+
+    def work(self, task: IngestionTask, texts: Mapping[int, Future[Text]]) -> Work:
         document = self._documents[task.document_id]
         if document.state == Document.State.DELETED:
             return Work(task, document, self._fields(document))
-        text = self._kept.text_of(document, self._parser)
+        text = texts[document.pk].result()
         if document.derives_title:
             document.title = (text.parsed.title or self._name(document))[:500]
         document.language = document.language or text.parsed.language or ""
