@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import structlog
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from bench.given_vectors import given_vectors, store_for_chunks, titled
 from bench.peers import rounds
+from bench.workers import Workers, worker_commands
 from embedded.command import ServicesCommand
+from embedded.programs import DEFAULT_WORKERS
+from embedded.services import ServiceUrls
 from ingestion import indexes, jobs
 from ingestion.parsers.media_types import TEXT
 from ingestion.services import judged_sets, throwaway
-from ingestion.services.judged_sets import Workers
 from search import index
 from search.embeddings import Vectors
 from search.embeddings.onnx import OnnxEmbedder
@@ -26,8 +27,6 @@ from search.evaluation.datasets import Passage, read_passages
 from search.evaluation.latency import timed
 from search.models import Tenant
 from search.types import ChunkRecord, DocumentFields
-
-logger = structlog.get_logger(__name__)
 
 
 class Command(ServicesCommand):
@@ -38,6 +37,7 @@ class Command(ServicesCommand):
         parser.add_argument("passages", type=Path, metavar="FILE", help="JSON Lines, plain or .zst")
         parser.add_argument("--count", type=int, default=5000, metavar="N", help="passages in all")
         parser.add_argument("--rounds", type=int, default=5)
+        parser.add_argument("--workers", type=int, default=DEFAULT_WORKERS, metavar="N")
 
     def handle(self, *args: Any, **options: Any) -> None:
         count, turns = options["count"], options["rounds"]
@@ -47,13 +47,19 @@ class Command(ServicesCommand):
         passages, rows = _of_one_chunk(options["passages"], given, embedder)
         edges = [len(passages) * turn // turns for turn in range(turns + 1)]
         rates: dict[str, list[float]] = {"ragsite": [], "bare_bulk": []}
-        with _two_tenants() as (tenant, bare):
+        with _two_tenants() as (tenant, bare), _workers(options["workers"]) as workers:
+
+            def ingest(part: list[Passage], vectors: Vectors, first: int) -> float:
+                return _ingest(tenant, part, vectors, workers)
+
+            def bulk(part: list[Passage], vectors: Vectors, first: int) -> float:
+                return _bulk(bare, part, vectors, first)
+
+            systems = {"ragsite": ingest, "bare_bulk": bulk}
             for turn in range(turns):
                 part = slice(edges[turn], edges[turn + 1])
-                systems = {"ragsite": (_ingest, tenant), "bare_bulk": (_bulk, bare)}
                 for name in sorted(systems, reverse=turn % 2 == 0):  # another one begins each round
-                    load, into = systems[name]
-                    seconds = load(into, passages[part], rows[part], edges[turn])
+                    seconds = systems[name](passages[part], rows[part], edges[turn])
                     rates[name].append(len(passages[part]) / seconds)
                     self.stderr.write(f"{name}: {rates[name][-1]:.0f} chunks a second")
         figures: dict[str, Any] = {
@@ -64,6 +70,7 @@ class Command(ServicesCommand):
                 "claim_tasks": settings.INGESTION_CLAIM_TASKS,
                 "bulk_chunks": settings.INGESTION_BULK_CHUNKS,
                 "rounds": turns,
+                "workers": options["workers"],
                 "cores": os.cpu_count(),
             },
         }
@@ -75,7 +82,6 @@ class Command(ServicesCommand):
 
 @contextmanager
 def _two_tenants() -> Iterator[tuple[Tenant, Tenant]]:
-    jobs.parser()
     with throwaway.throwaway_tenant("bench-indexing") as one, throwaway.throwaway_tenant("bench-bulk") as two:
         for tenant in (one, two):
             indexes.writable(tenant)
@@ -92,13 +98,32 @@ def _of_one_chunk(corpus: Path, given: Vectors, embedder: OnnxEmbedder) -> tuple
     return [passages[position] for position in kept], given[kept]
 
 
-def _ingest(tenant: Tenant, passages: list[Passage], rows: Vectors, first: int) -> float:
-    """Seconds. This process does what a worker does."""
+@contextmanager
+def _workers(count: int) -> Iterator[Workers]:
+    """As `make up` runs them."""
+    jobs.parser()  # this process cuts the texts as well, to know whose vectors are asked for
+    urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+    workers = Workers(worker_commands(count, urls))
+    try:
+        with workers.running():
+            yield workers
+    finally:
+        jobs.close_parser()
+
+
+def _ingest(tenant: Tenant, passages: list[Passage], rows: Vectors, workers: Workers) -> float:
+    """Seconds in which this process accepts the passages while workers make them searchable."""
     store_for_chunks(tenant, passages, rows)
-    workers = Workers(claim=jobs.run_claim, sync=jobs.run_sync)
-    return timed(
-        lambda: judged_sets.load_passages(tenant, iter(passages), workers=workers, progress=logger.debug)
-    )
+
+    def loop() -> None:
+        refused = list(
+            judged_sets.accept(tenant, iter(passages), needs_title=False, progress=lambda _text: None)
+        )
+        throwaway.wait(tenant, check=workers.check)
+        if missing := [*refused, *throwaway.failures(tenant)]:
+            raise CommandError(f"Ragsite did not take {len(missing)} passages: {missing[0]}")
+
+    return timed(loop)
 
 
 def _bulk(tenant: Tenant, passages: list[Passage], rows: Vectors, first: int) -> float:
