@@ -5,7 +5,7 @@ A text that fits a chunk is never cut; a longer one is cut at words, and a longe
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ingestion.parsers.elements import Element
@@ -61,15 +61,9 @@ class Pieces:
 
     def units(self, sections: Sequence[Sequence[Element]]) -> list[list[Unit]]:
         """The units of each section, all counted in one call."""
-        cut = [[piece for element in section for piece in _cut(element)] for section in sections]
-        self.count(text for section in cut for text, *_ in section)
-        return [
-            [
-                Unit(text=text, gap=gap, tokens=self._known[text], page=page, repeatable=repeatable)
-                for text, gap, page, repeatable in section
-            ]
-            for section in cut
-        ]
+        cut = [uncounted_units(section) for section in sections]
+        self.count(unit.text for section in cut for unit in section)
+        return [[replace(unit, tokens=self._known[unit.text]) for unit in section] for section in cut]
 
     def heading_unit(self, text: str, *, page: int | None) -> Unit:
         return Unit(text=text, gap="\n\n", tokens=self.tokens(text), page=page, repeatable=False)
@@ -149,6 +143,15 @@ class Pieces:
 def _with_gap(run: str) -> tuple[str, str]:
     text = run.rstrip()
     return text, run[len(text) :]
+
+
+def uncounted_units(elements: Iterable[Element]) -> list[Unit]:
+    """The units of some elements, before their tokens are counted."""
+    return [
+        Unit(text=text, gap=gap, tokens=0, page=page, repeatable=repeatable)
+        for element in elements
+        for text, gap, page, repeatable in _cut(element)
+    ]
 
 
 def _cut(element: Element) -> Iterator[tuple[str, str, int | None, bool]]:

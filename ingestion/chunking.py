@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ingestion.chunk_units import Pieces, Unit, join_units
+from ingestion.chunk_units import Pieces, Unit, join_units, uncounted_units
 from ingestion.parsers.elements import Element
 
 CHUNKING_VERSION: Final = "1"
@@ -16,6 +16,8 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 _LEAST_MAX_TOKENS: Final = 24
 # Title and headings may take this part of the window; the rest is for the text itself.
 _CONTEXT_SHARE: Final = 4
+# Longer texts than this a token are not tried as one chunk: they are counted by sentence in any case.
+_MOST_CHARACTERS: Final = 6
 # A section below this part of the window makes a poor chunk alone.
 _SMALL_SHARE: Final = 4
 
@@ -77,10 +79,13 @@ def chunk_elements(
 
     `count_tokens` gives the number of tokens of each text with the embedder's special tokens.
     """
+    elements = tuple(elements)
     pieces = Pieces(count_tokens)
+    chunker = _Chunker(settings, " ".join((title or "").split()), pieces)
+    if (whole := chunker.whole(elements)) is not None:
+        return [whole]
     sections = _sections(elements, pieces)
     pieces.count(heading for section in sections for heading in section.path)
-    chunker = _Chunker(settings, " ".join((title or "").split()), pieces)
     drafts = [draft for group in chunker.grouped(sections) for draft in chunker.chunks_of(group)]
     return _numbered(chunker.fitting(drafts))
 
@@ -130,6 +135,17 @@ class _Chunker:
         self._small = self._room // _SMALL_SHARE
         self._title = pieces.shortened(title, self._context_room)
         self._contexts: dict[tuple[str, ...], str] = {}
+
+    def whole(self, elements: Sequence[Element]) -> Chunk | None:
+        """The chunk of a text without headings that fits one as it is, so that it is counted but once; else None."""
+        length = sum(len(element.text) for element in elements)
+        if length > self._room * _MOST_CHARACTERS or any(element.kind == "title" for element in elements):
+            return None
+        draft = self._draft((), uncounted_units(elements), None)
+        if not draft.text:
+            return None
+        [count] = self._pieces.exact([draft.embedding_text])
+        return replace(draft, token_count=count) if count <= self._settings.max_tokens else None
 
     def grouped(self, sections: Sequence[_Section]) -> list[list[_Section]]:
         """Neighbours under one parent that are small, and fit one chunk together, become one."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from ingestion import chunking
 from ingestion.chunking import Chunk, ChunkingSettings, chunk_elements
 from ingestion.parsers.elements import Element, ElementKind
 
@@ -293,3 +294,31 @@ def test_each_piece_is_counted_once() -> None:
     limits = ChunkingSettings(max_tokens=64, overlap_tokens=16)
     chunk_elements(elements, title="T", settings=limits, count_tokens=counting)
     assert len([piece for piece in counted if piece == sentences(1)]) == 1
+
+
+def test_a_text_that_fits_one_chunk_is_counted_once_as_it_is_embedded() -> None:
+    counted: list[str] = []
+
+    def counting(texts: Sequence[str]) -> list[int]:
+        counted.extend(texts)
+        return count_words(texts)
+
+    limits = ChunkingSettings(max_tokens=64, overlap_tokens=16)
+    [chunk] = chunk_elements([text(sentences(3))], title="T", settings=limits, count_tokens=counting)
+    assert counted == ["", "T", chunk.embedding_text]
+    assert (chunk.text, chunk.token_count) == (sentences(3), 33)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.lists(st.text(alphabet="ab .\n", max_size=30), max_size=12),
+    title=st.sampled_from(["", "a b", "ab " * 30]),
+)
+def test_a_text_counted_as_a_whole_is_cut_as_by_its_sentences(content: list[str], title: str) -> None:
+    limits = ChunkingSettings(max_tokens=40, overlap_tokens=8)
+    elements = [text(part) for part in content]
+    whole = chunk_elements(elements, title=title, settings=limits, count_tokens=count_tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunking, "_MOST_CHARACTERS", 0)
+        by_sentence = chunk_elements(elements, title=title, settings=limits, count_tokens=count_tokens)
+    assert whole == by_sentence
