@@ -47,6 +47,7 @@ class Workers:
     commands: list[Command]
     processes: list[Popen[bytes]] = field(default_factory=list)
     peaks: dict[str, int] = field(default_factory=lambda: {"worker": 0, "parser": 0})
+    _found: dict[int, list[psutil.Process]] = field(default_factory=dict)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -75,7 +76,13 @@ class Workers:
         self.peaks[kind] = max(self.peaks[kind], size)
 
     def _parsers(self, process: Popen[bytes]) -> list[psutil.Process]:
-        try:
-            return [child for child in psutil.Process(process.pid).children() if _PARSER in child.cmdline()]
-        except psutil.NoSuchProcess:
-            return []
+        """Looked for only where the one that was found is gone: that reads every process of the machine."""
+        known = self._found.get(process.pid, [])
+        if not known or not all(parser.is_running() for parser in known):
+            try:
+                children = psutil.Process(process.pid).children()
+                known = [child for child in children if _PARSER in child.cmdline()]
+            except psutil.NoSuchProcess:
+                known = []
+            self._found[process.pid] = known
+        return known
