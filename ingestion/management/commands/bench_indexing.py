@@ -36,7 +36,9 @@ class Command(ServicesCommand):
         super().add_arguments(parser)
         parser.add_argument("passages", type=Path, metavar="FILE", help="JSON Lines, plain or .zst")
         parser.add_argument("--count", type=int, default=5000, metavar="N", help="passages in all")
-        parser.add_argument("--rounds", type=int, default=5)
+        parser.add_argument(
+            "--rounds", type=int, default=5, help="after one more that only warms models and engine"
+        )
         parser.add_argument("--workers", type=int, default=DEFAULT_WORKERS, metavar="N")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +47,7 @@ class Command(ServicesCommand):
         self.stderr.write(f"{count} vectors by {embedder.variant}: embedded unless they are kept")
         given = np.load(given_vectors(options["passages"], count, embedder))
         passages, rows = _of_one_chunk(options["passages"], given, embedder)
-        edges = [len(passages) * turn // turns for turn in range(turns + 1)]
+        edges = [len(passages) * turn // (turns + 1) for turn in range(turns + 2)]
         rates: dict[str, list[float]] = {"ragsite": [], "bare_bulk": []}
         with _two_tenants() as (tenant, bare), _workers(options["workers"]) as workers:
 
@@ -56,14 +58,16 @@ class Command(ServicesCommand):
                 return _bulk(bare, part, vectors, first)
 
             systems = {"ragsite": ingest, "bare_bulk": bulk}
-            for turn in range(turns):
+            for turn in range(turns + 1):
                 part = slice(edges[turn], edges[turn + 1])
                 for name in sorted(systems, reverse=turn % 2 == 0):  # another one begins each round
                     seconds = systems[name](passages[part], rows[part], edges[turn])
-                    rates[name].append(len(passages[part]) / seconds)
-                    self.stderr.write(f"{name}: {rates[name][-1]:.0f} chunks a second")
+                    rate = len(passages[part]) / seconds
+                    self.stderr.write(f"{name}: {rate:.0f} chunks a second")
+                    if turn:
+                        rates[name].append(rate)
         figures: dict[str, Any] = {
-            "chunks": len(passages),
+            "chunks": len(passages) - edges[1],
             "chunks_per_second": {name: rounds.spread(found) for name, found in rates.items()},
             "of_bare_bulk": rounds.ratios(rates["ragsite"], rates["bare_bulk"]),
             "settings": {
