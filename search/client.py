@@ -4,14 +4,14 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-import urllib3
 from django.conf import settings
-from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as TransportError
 from opensearchpy.exceptions import SerializationError
 from opensearchpy.exceptions import TransportError as ResponseError
 from opensearchpy.serializer import JSONSerializer
 
+from search.connection import CurlConnection
 from search.exceptions import OpenSearchUnavailable
 
 __all__ = [
@@ -43,7 +43,7 @@ class OrjsonSerializer(JSONSerializer):
         except TypeError as error:
             raise SerializationError(data, error) from error
 
-    def loads(self, s: str) -> Any:
+    def loads(self, s: str | bytes) -> Any:
         try:
             return orjson.loads(s)
         except orjson.JSONDecodeError as error:
@@ -67,7 +67,7 @@ def _url() -> str:
 
 
 @lru_cache(maxsize=4)
-def _client(url: str, read_seconds: float) -> OpenSearch:
+def _client(url: str, seconds: float) -> OpenSearch:
     credentials = (
         (settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD) if settings.OPENSEARCH_USER else None
     )
@@ -75,13 +75,11 @@ def _client(url: str, read_seconds: float) -> OpenSearch:
         url,
         http_auth=credentials,
         ca_certs=settings.OPENSEARCH_CA_CERTS or None,
-        connection_class=Urllib3HttpConnection,
+        connection_class=CurlConnection,
         serializer=OrjsonSerializer(),
         pool_maxsize=settings.OPENSEARCH_POOL_CONNECTIONS,
-        timeout=urllib3.Timeout(
-            connect=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS,
-            read=read_seconds,
-        ),
+        connect_timeout=settings.OPENSEARCH_CONNECT_TIMEOUT_SECONDS,
+        timeout=seconds,
         max_retries=0,
         retry_on_timeout=False,
     )

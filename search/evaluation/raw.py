@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import urllib3
-from django.conf import settings
 from django.utils import timezone
 
 from search import filters, query
+from search.client import ResponseError, get_client
 from search.exceptions import OpenSearchUnavailable
 from search.profiles import retrieval_settings
 from search.tenants import live_target
@@ -20,26 +19,16 @@ from search.types import IndexTarget, Mode, Principal
 
 
 class RawEngine:
-    """OpenSearch by URL, with as many kept connections as there are clients."""
-
-    def __init__(self, *, connections: int) -> None:
-        user, password = settings.OPENSEARCH_USER, settings.OPENSEARCH_PASSWORD
-        login = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}
-        pools: dict[str, Any] = {
-            "maxsize": connections,
-            "headers": {**login, "content-type": "application/json"},
-        }
-        if settings.OPENSEARCH_CA_CERTS:
-            pools["ca_certs"] = settings.OPENSEARCH_CA_CERTS
-        self._pool = urllib3.PoolManager(**pools)
-        self._url = settings.OPENSEARCH_URL.rstrip("/")
+    """The engine by the very connection that Ragsite's client has, and nothing of that client."""
 
     def send(self, method: str, path: str, body: bytes) -> bytes:
         """The answer's bytes. Raises OpenSearchUnavailable for any status but 200."""
-        answer = self._pool.request(method, self._url + path, body=body, retries=False)
-        if answer.status != 200:
-            raise OpenSearchUnavailable(f"OpenSearch answered {answer.status}: {answer.data[:300]!r}")
-        return answer.data
+        connection = get_client().transport.get_connection()
+        try:
+            answer: bytes = connection.perform_request(method, path, body=body)[2]
+        except ResponseError as error:
+            raise OpenSearchUnavailable(f"OpenSearch answered {error.status_code}: {error.error}") from error
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ class RecordingEngine(RawEngine):
     """Keeps what is sent, by the last part of its path."""
 
     def __init__(self) -> None:
-        super().__init__(connections=1)
         self.sent: dict[str, bytes] = {}
 
     def send(self, method: str, path: str, body: bytes) -> bytes:
@@ -75,7 +74,7 @@ def test_the_same_bodies_are_sent(
 
 
 def test_passages_are_drawn_alike_for_the_same_seed(filled: Tenant, principal: Principal) -> None:
-    search = raw_search(principal, RawEngine(connections=1))
+    search = raw_search(principal, RawEngine())
     first, again = (sample_passages(search.engine, search.target, count=5, seed=7) for _ in range(2))
     assert first == again
     assert all("moves water" in text for text in first)
