@@ -11,8 +11,8 @@ from search import caches
 from search.caches import CacheScope
 from search.exceptions import CacheUnavailable
 from search.metrics import DEGRADED, StageClock
-from search.types import IndexTarget, Principal
-from search.visibility import allowed_public_ids
+from search.types import IndexTarget, Principal, parse_chunk_id
+from search.visibility import visible_documents
 
 
 def cached(
@@ -47,9 +47,17 @@ def keep_response(scope: CacheScope, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _still_visible(body: Mapping[str, Any], principal: Principal, target: IndexTarget) -> bool:
-    wanted = {hit["document"]["id"] for hit in body["hits"]}
-    now = timezone.now()
-    return wanted == allowed_public_ids(wanted, principal=principal, index_id=target.index_id, now=now)
+    """Looked up by the chunks' ids: for public ids SQLite reads every live edition of the index."""
+    shown = [parse_chunk_id(hit["chunk"]["id"]) for hit in body["hits"]]
+    live = visible_documents(
+        (document_id for document_id, _, _ in shown),
+        principal=principal,
+        index_id=target.index_id,
+        now=timezone.now(),
+    )
+    return all(
+        document_id in live and live[document_id].edition == edition for document_id, edition, _ in shown
+    )
 
 
 def with_degraded(body: dict[str, Any], reason: str) -> dict[str, Any]:

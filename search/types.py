@@ -124,6 +124,12 @@ class Candidate:
         return f"{self.document_id}:{self.edition}:{self.ordinal}"
 
 
+def parse_chunk_id(chunk_id: str) -> tuple[int, int, int]:
+    """`document:edition:ordinal` → these numbers."""
+    document_id, edition, ordinal = map(int, chunk_id.split(":"))
+    return document_id, edition, ordinal
+
+
 @dataclass(frozen=True, slots=True)
 class Total:
     """Distinct documents that match the words under the filters; `gte` when it is a bound."""

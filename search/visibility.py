@@ -15,10 +15,10 @@ from search.prepared import PreparedQuery
 from search.types import Principal, VisibleDocument
 
 
-def _live(tenant_id: int, index_id: int, **documents: Any) -> "QuerySet[Edition, tuple[Any, ...]]":
+def _live(ids: list[Any], tenant_id: int, index_id: int) -> "QuerySet[Edition, tuple[Any, ...]]":
     return (
         Edition.objects.filter(
-            document__tenant_id=tenant_id, index_id=index_id, state=Edition.State.LIVE, **documents
+            document__tenant_id=tenant_id, index_id=index_id, state=Edition.State.LIVE, document_id__in=ids
         )
         .exclude(document__state=Document.State.DELETED)
         .values_list(
@@ -35,36 +35,18 @@ def _live(tenant_id: int, index_id: int, **documents: Any) -> "QuerySet[Edition,
     )
 
 
-_by_id = PreparedQuery(
-    lambda ids, tenant_id, index_id: _live(tenant_id, index_id, document_id__in=ids), lists=("ids",)
-)
-_by_public_id = PreparedQuery(
-    lambda ids, tenant_id, index_id: _live(tenant_id, index_id, document__public_id__in=ids), lists=("ids",)
-)
+_live_by_id = PreparedQuery(_live, lists=("ids",))
 
 
 def visible_documents(
     document_ids: Iterable[int], *, principal: Principal, index_id: int, now: datetime
 ) -> dict[int, VisibleDocument]:
     """Those of the documents that the principal may see now, by id, with the edition that is live in the index."""
-    return _visible(_by_id, set(document_ids), principal=principal, index_id=index_id, now=now)
-
-
-def allowed_public_ids(
-    public_ids: Iterable[str], *, principal: Principal, index_id: int, now: datetime
-) -> set[str]:
-    """Those of the public ids that the principal may see now; what a cached response is rechecked with."""
-    visible = _visible(_by_public_id, set(public_ids), principal=principal, index_id=index_id, now=now)
-    return {document.public_id for document in visible.values()}
-
-
-def _visible(
-    live: PreparedQuery, ids: set[Any], *, principal: Principal, index_id: int, now: datetime
-) -> dict[int, VisibleDocument]:
+    ids = list(set(document_ids))
     if not ids:
         return {}
     visible: dict[int, VisibleDocument] = {}
-    for row in live.rows(ids=list(ids), tenant_id=principal.tenant_id, index_id=index_id):
+    for row in _live_by_id.rows(ids=ids, tenant_id=principal.tenant_id, index_id=index_id):
         document_id, public_id, title, url, metadata, edition, access, visible_from, expires_at = row
         is_current = (visible_from is None or visible_from <= now) and (
             expires_at is None or expires_at > now

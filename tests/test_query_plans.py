@@ -84,6 +84,18 @@ def test_a_page_is_looked_up_by_document_among_all_that_are_live(
     assert "document_id=?" in edition
 
 
+def test_a_stored_response_is_rechecked_by_document_among_all_that_are_live(
+    tenant: Tenant, principal: Principal
+) -> None:
+    accepted(tenant)
+    ingest_all(tenant)
+    services.search(principal, SearchRequest("valve"))
+    with CaptureQueriesContext(connection) as captured:
+        assert services.search(principal, SearchRequest("valve"))["cache"] == "response"
+    [edition] = [step for step in plans(captured.captured_queries) if "search_edition" in step]
+    assert "document_id=?" in edition
+
+
 def test_accepting_and_ingesting_read_no_table_as_a_whole(tenant: Tenant) -> None:
     assert reading_all(lambda: accepted(tenant)) == []
     assert reading_all(lambda: ingest_all(tenant)) == []

@@ -24,7 +24,7 @@ from search import index
 from search.exceptions import BulkRefused, EmbeddingUnavailable, IndexMismatch, OpenSearchUnavailable
 from search.metrics import CHUNKS, INGESTION_STAGE_SECONDS, StageClock
 from search.models import Document, Edition, SearchIndex, Tenant
-from search.types import ChunkRecord
+from search.types import ChunkRecord, parse_chunk_id
 
 logger = structlog.get_logger(__name__)
 # What the work needs is down, as opposed to the work being wrong: the tasks wait and no attempt is spent.
@@ -108,7 +108,7 @@ def _write(
         if not operations:
             continue
         for error in index.bulk(version.name, operations):
-            refused.setdefault(int(error.chunk_id.split(":")[0]), []).append(error.reason)
+            refused.setdefault(parse_chunk_id(error.chunk_id)[0], []).append(error.reason)
         index.add_language(version, {fields[chunk.document_id].language for chunk in chunks})
         index.refresh(version.name)
         CHUNKS.inc(len(chunks))
