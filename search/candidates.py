@@ -52,10 +52,12 @@ def find_candidates(asked: Asked) -> Found:
     wanted, curation = _candidates_query(asked)
     enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked.request)
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
-    retrieved, kept = _visible_candidates(asked, replace(wanted, size=size))
+    retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
         counted = retrieved
-        retrieved, kept = _visible_candidates(asked, replace(wanted, size=wanted.depth, facets=None))
+        retrieved, kept = _visible_candidates(
+            asked, replace(wanted, size=wanted.depth, facets=None), enough=enough
+        )
         retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
     found = Found(kept, retrieved, wanted.legs, wanted.door, curation)
     return _with_pins(asked, found) if curation.pins else found
@@ -155,12 +157,12 @@ def _keep_embedding(target: IndexTarget, text: str, vector: Any) -> None:
 
 
 def _visible_candidates(
-    asked: Asked, wanted: retrieval.CandidatesQuery
+    asked: Asked, wanted: retrieval.CandidatesQuery, *, enough: int
 ) -> tuple[Retrieved, tuple[tuple[Candidate, VisibleDocument], ...]]:
     with asked.clock.stage("retrieve"):
         retrieved = retrieval.candidates(wanted)
     with asked.clock.stage("visibility"):
-        return retrieved, _visible(asked, retrieved.candidates)
+        return retrieved, _visible(asked, retrieved.candidates, enough=enough)
 
 
 def window(request: SearchRequest) -> int:
@@ -176,25 +178,40 @@ def reranks(request: SearchRequest) -> bool:
     return wanted and first < settings.SEARCH_RERANK_WINDOW
 
 
-def _visible(asked: Asked, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, VisibleDocument], ...]:
-    """Candidates of live editions of visible documents; when grouped, the best chunk of each document."""
+def _visible(
+    asked: Asked, candidates: Sequence[Candidate], *, enough: int
+) -> tuple[tuple[Candidate, VisibleDocument], ...]:
+    """At least `enough` candidates of live editions of visible documents, if there are as many; when grouped, the best
+    chunk of each document. Nearly all are visible, so those behind the first `enough` are rarely looked up."""
+    grouped = asked.request.group_by == "document"
+    chosen = _best_of_each_edition(candidates) if grouped else candidates
+    kept: list[tuple[Candidate, VisibleDocument]] = []
+    for part in (chosen[:enough], chosen[enough:]):
+        if len(kept) < enough:
+            kept += _live(asked, part)
+    return tuple(kept)
+
+
+def _best_of_each_edition(candidates: Sequence[Candidate]) -> list[Candidate]:
+    best: dict[tuple[int, int], Candidate] = {}
+    for candidate in candidates:
+        best.setdefault((candidate.document_id, candidate.edition), candidate)
+    return list(best.values())
+
+
+def _live(asked: Asked, candidates: Sequence[Candidate]) -> list[tuple[Candidate, VisibleDocument]]:
     documents = visible_documents(
         (candidate.document_id for candidate in candidates),
         principal=asked.principal,
         index_id=asked.target.index_id,
         now=timezone.now(),
     )
-    kept: list[tuple[Candidate, VisibleDocument]] = []
-    seen: set[int] = set()
-    for candidate in candidates:
-        document = documents.get(candidate.document_id)
-        if document is None or document.edition != candidate.edition:
-            continue
-        if asked.request.group_by == "document" and candidate.document_id in seen:
-            continue
-        seen.add(candidate.document_id)
-        kept.append((candidate, document))
-    return tuple(kept)
+    found = ((candidate, documents.get(candidate.document_id)) for candidate in candidates)
+    return [
+        (candidate, document)
+        for candidate, document in found
+        if document and document.edition == candidate.edition
+    ]
 
 
 def total_of(found: Found) -> Total:

@@ -52,6 +52,8 @@ class _Compiled:
     def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)
         for position, (converters, expression) in self._converters.items():
+            if values[position] is None:  # every converter leaves it so
+                continue
             for convert in converters:
                 values[position] = convert(values[position], expression, connection)
         return tuple(values)
