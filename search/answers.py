@@ -99,7 +99,7 @@ def open_question(principal: Principal, request: AskRequest) -> Question:
     target = live_target(principal.tenant_id)
     if target is None:
         return Question(principal, request, generator, None, None)
-    profile = retrieval_settings(principal.tenant_id, request.profile)
+    profile = retrieval_settings(principal.tenant_id, request.profile, overrides=request.settings)
     scope = answer_scope(principal, request, target=target, profile=profile, generator=generator)
     return Question(principal, request, generator, target, scope)
 
@@ -131,7 +131,7 @@ def answer_scope(
         access=principal.access_fingerprint,
         request=asked,
         filters=request.filters,
-        profile=f"{profile.name}:{profile.version}",
+        profile=profile,
         models=(target.variant, reranker, generator.name, *told),
         prompt_version=PROMPT_VERSION,
     )
@@ -150,19 +150,26 @@ def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
         if (stored := stored_response(scope, question.principal, target)) is not None:
             return stored
     except CacheUnavailable as error:
-        return _from_documents(question, target, clock=clock, degraded=(error.code,))
-    return _from_documents(question, target, clock=clock, degraded=())
+        return _from_documents(question, target, profile=scope.profile, clock=clock, degraded=(error.code,))
+    return _from_documents(question, target, profile=scope.profile, clock=clock)
 
 
 def _from_documents(
-    question: Question, target: IndexTarget, *, clock: StageClock, degraded: tuple[str, ...]
+    question: Question,
+    target: IndexTarget,
+    *,
+    profile: RetrievalSettings,
+    clock: StageClock,
+    degraded: tuple[str, ...] = (),
 ) -> PreparedAnswer | dict[str, Any]:
-    result = retrieve(question.principal, _search_request(question.request), clock=clock, target=target)
+    search = _search_request(question.request)
+    result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
     asked = question.request.question
+    threshold = settings.SEARCH_REFUSAL_COSINE if profile.threshold is None else profile.threshold
     with clock.stage("context"):
         counter = _token_counter(target)
         passages = assemble(result.hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
-        relevant = is_relevant(asked, passages, least_cosine=settings.SEARCH_REFUSAL_COSINE)
+        relevant = is_relevant(asked, passages, least_cosine=threshold)
         prompt = build_prompt(asked, passages, history=question.request.history)
     prepared = PreparedAnswer(question, clock, prompt, result.hits, (*degraded, *result.degraded))
     return prepared if relevant else _refused(prepared)
@@ -176,6 +183,7 @@ def _search_request(request: AskRequest) -> SearchRequest:
         top_k=request.top_k,
         group_by="chunk",
         profile=request.profile,
+        settings=request.settings,
         highlight=False,
         with_total=False,
     )

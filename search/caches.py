@@ -20,6 +20,7 @@ from django.conf import settings
 
 from search.exceptions import CacheUnavailable
 from search.metrics import CACHE_READS
+from search.types import RetrievalSettings
 
 T = TypeVar("T")
 _PREFIX = "ragsite"
@@ -37,7 +38,7 @@ class CacheScope:
     access: str
     request: Mapping[str, Any]
     filters: Mapping[str, Any] | None
-    profile: str
+    profile: RetrievalSettings
     models: tuple[str, ...]
     prompt_version: str
 

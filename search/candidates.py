@@ -14,6 +14,7 @@ from search.curation import Curation
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
 from search.pinning import pinned, with_pins
+from search.profiles import fusion_spec
 from search.tenants import HIDDEN_LIMIT, hidden_documents
 from search.types import (
     Candidate,
@@ -92,9 +93,10 @@ def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation
         door=door,
         depth=depth,
         size=depth,
-        profile=asked.profile,
+        fusion=fusion_spec(asked.profile),
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
+        shares_pipeline=not asked.profile.overridden,
     )
     return wanted, curation
 
@@ -108,7 +110,7 @@ def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldS
 
 
 def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
-    depth = query.depth_for(page=request.page, top_k=request.top_k, least=profile.depth)
+    depth = query.depth_for(page=request.page, top_k=request.top_k, least=profile.k)
     if request.page * request.top_k > depth:
         message = f"Results are paged up to the first {depth}."
         raise InvalidRequest(message, fields={"page": [message]})

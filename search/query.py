@@ -6,8 +6,6 @@ no text for the hundreds that will not be shown). Then the page: those ids with 
 per-leg scores.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,29 +153,3 @@ def _highlight(languages: Sequence[str]) -> Body:
         "post_tags": ["</mark>"],
         "fields": dict.fromkeys(fields, options),
     }
-
-
-def pipeline_body(vector_weight: float, *, unrelated_cosine: float, explain: bool) -> Body:
-    """A weighted mean of the legs. Each is scaled from "unrelated" (BM25 0, that cosine) to its best hit.
-
-    With the worst candidate as the zero instead, scores would move with the depth.
-    """
-    weights = [round(1.0 - vector_weight, 4), round(vector_weight, 4)]
-    floors = [
-        {"mode": "apply", "min_score": 0.0},
-        {"mode": "clip", "min_score": (1.0 + unrelated_cosine) / 2.0},
-    ]
-    processor = {
-        "normalization": {"technique": "min_max", "parameters": {"lower_bounds": floors}},
-        "combination": {"technique": "arithmetic_mean", "parameters": {"weights": weights}},
-    }
-    body: Body = {"phase_results_processors": [{"normalization-processor": processor}]}
-    if explain:
-        body["response_processors"] = [{"hybrid_score_explanation": {}}]
-    return body
-
-
-def pipeline_name(body: Body) -> str:
-    """Named by what it does, so that equal settings share one pipeline and none is ever changed."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
-    return f"ragsite-{digest}"

@@ -7,7 +7,8 @@ from typing import Any
 from search import query
 from search.client import ResponseError, encode, get_client, unavailable
 from search.exceptions import OpenSearchUnavailable
-from search.types import Candidate, FacetValue, FieldSpec, FieldType, RetrievalSettings, Retrieved, Total
+from search.pipelines import FusionSpec, SearchPipeline, search_pipeline
+from search.types import Candidate, FacetValue, FieldSpec, FieldType, Mode, Retrieved, Total
 
 _NO_TOTAL = Total(0, "gte")
 _ensured_pipelines: set[str] = set()
@@ -31,7 +32,8 @@ class ReadChunk:
 class CandidatesQuery:
     """Step one, ready to run: `depth` candidates of each leg are fused and the best `size` of them given.
 
-    `facets` None: nothing is counted.
+    `facets` None: nothing is counted. `shares_pipeline` False: the pipeline goes with the query instead of being put,
+    since what requests make up would fill the cluster's state.
     """
 
     index: str
@@ -39,9 +41,10 @@ class CandidatesQuery:
     door: query.Body
     depth: int
     size: int
-    profile: RetrievalSettings
+    fusion: FusionSpec
     facets: Mapping[str, FieldSpec] | None
     explain: bool = False
+    shares_pipeline: bool = True
 
 
 def candidates(request: CandidatesQuery) -> Retrieved:
@@ -49,18 +52,12 @@ def candidates(request: CandidatesQuery) -> Retrieved:
 
     Raises OpenSearchUnavailable when the engine is down or no shard answers.
     """
-    is_hybrid = request.legs.mode.value == "hybrid" and request.legs.vector is not None
-    pipeline = query.pipeline_body(
-        request.profile.vector_weight,
-        unrelated_cosine=request.profile.unrelated_cosine,
-        explain=request.explain,
-    )
     body = query.candidates_body(
         request.legs,
         door=request.door,
         depth=request.depth,
         size=request.size,
-        pipeline=_ensure_pipeline(pipeline) if is_hybrid else None,
+        pipeline=_pipeline(request),
         explain=request.explain,
     )
     bodies = [body]
@@ -127,14 +124,20 @@ def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
     return RuntimeError(f"OpenSearch refused the query: {reason}")
 
 
-def _ensure_pipeline(body: query.Body) -> str:
+def _pipeline(request: CandidatesQuery) -> query.Body | str | None:
+    if request.legs.mode is not Mode.HYBRID or request.legs.vector is None:
+        return None
+    pipeline = search_pipeline(request.fusion, explain=request.explain)
+    return _ensured(pipeline) if request.shares_pipeline else pipeline.body
+
+
+def _ensured(pipeline: SearchPipeline) -> str:
     """Put a search pipeline once a process; its name says what it does, so that it never changes."""
-    name = query.pipeline_name(body)
-    if name not in _ensured_pipelines:
+    if pipeline.name not in _ensured_pipelines:
         with _engine_errors():
-            get_client().http.put(f"/_search/pipeline/{name}", body=body)
-        _ensured_pipelines.add(name)
-    return name
+            get_client().http.put(f"/_search/pipeline/{pipeline.name}", body=pipeline.body)
+        _ensured_pipelines.add(pipeline.name)
+    return pipeline.name
 
 
 def _decode_candidate(hit: Mapping[str, Any]) -> Candidate:

@@ -5,8 +5,10 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from search import profile_settings
 from search.types import AskRequest, Message, Mode, SearchRequest
 
 
@@ -39,6 +41,17 @@ class QueryTextField(serializers.CharField):
         super().__init__(max_length=settings.SEARCH_MAX_QUERY_CHARACTERS, trim_whitespace=True, **options)
 
 
+@extend_schema_field(profile_settings.json_schema(is_override=True))
+class OverridesField(serializers.Field[Any, Any, Any, Any]):
+    """A request's own retrieval settings, within what it may override."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        return profile_settings.checked(data, is_override=True)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class SearchSerializer(StrictSerializer):
     query = QueryTextField()
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode], default=Mode.HYBRID.value)
@@ -48,6 +61,7 @@ class SearchSerializer(StrictSerializer):
     group_by = serializers.ChoiceField(choices=["document", "chunk"], default="document")
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
     profile = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    settings = OverridesField(default=dict)
     facets = serializers.ListField(child=serializers.CharField(max_length=100), max_length=20, default=list)
     highlight = serializers.BooleanField(default=True)
     explain = serializers.BooleanField(default=False)
@@ -76,6 +90,7 @@ class AskSerializer(StrictSerializer):
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=8)
     profile = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    settings = OverridesField(default=dict)
     history = MessageSerializer(many=True, default=list)
     stream = serializers.BooleanField(default=False)
 

@@ -22,6 +22,14 @@ class Mode(StrEnum):
     VECTOR = "vector"
 
 
+class Fusion(StrEnum):
+    """How the scores of the two legs become one: see search.pipelines."""
+
+    MIN_MAX = "min_max"
+    Z_SCORE = "z_score"
+    RRF = "rrf"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """A field that may be filtered on: where it lies in the index, and its type."""
@@ -79,13 +87,32 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
-    """What a Profile says: weights of the legs in the fused score, and how far each leg looks (in chunks)."""
+    """What a version of a Profile says, with what the request overrides of it; the defaults are the platform's.
+
+    None is automatic. Bounds, units and help of each stand in search.profile_settings.
+    """
 
     name: str = "default"
-    version: int = 1
-    vector_weight: float = 0.45
-    depth: int = 200
-    unrelated_cosine: float = 0.1  # of passages that have nothing in common, by the embedder
+    version: int = 0  # 0: the platform's defaults
+    overridden: tuple[str, ...] = ()  # by the request
+    fusion: Fusion = Fusion.MIN_MAX
+    vector_weight: float | None = None
+    rank_constant: int = 60
+    k: int = 200
+    title_boost: float = 0.0
+    headings_boost: float = 0.0
+    codes_boost: float = 0.0
+    language: str = ""
+    recency_weight: float = 0.0
+    recency_half_life_days: int = 365
+    popularity_weight: float = 0.0
+    popularity_field: str = ""
+    rerank_model: str = ""
+    rerank_window: int = 20
+    rerank_blend: float = 1.0
+    diversity: float = 0.0
+    neighbours: int = 0
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +120,7 @@ class SearchRequest:
     """A validated search. `filters` is the API's JSON, typed later against the tenant's schema.
 
     `curate` False leaves the content managers' rules out: ranking by itself, as it is measured.
+    `settings` are the request's own retrieval settings, as search.profile_settings has checked them.
     """
 
     query: str
@@ -103,6 +131,7 @@ class SearchRequest:
     group_by: str = "document"
     rerank: bool | None = None
     profile: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     facets: tuple[str, ...] = ()
     highlight: bool = True
     explain: bool = False
@@ -221,6 +250,7 @@ class AskRequest:
     filters: Mapping[str, Any] | None = None
     top_k: int = 8
     profile: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Message, ...] = ()
 
 

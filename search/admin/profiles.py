@@ -6,26 +6,44 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from search.managing import TenantFilter, TenantScopedAdmin, column
 from search.models import Profile
-from search.types import RetrievalSettings
+from search.profile_settings import DEFAULTS, GROUPS, SETTINGS, Kind, Setting
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    vector_weight = forms.FloatField(
-        min_value=0,
-        max_value=1,
-        widget=UnfoldAdminDecimalFieldWidget,
-        help_text="0: only the words count; 1: only the meaning.",
-    )
-    depth = forms.IntegerField(
-        min_value=10,
-        max_value=1000,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text="How many passages each way of matching looks at.",
-    )
+def form_field(name: str, setting: Setting) -> forms.Field:
+    """A setting as a field of the form, with its bounds and help. Empty is the default."""
+    shown: dict[str, Any] = {"label": setting.label, "help_text": setting.help, "initial": DEFAULTS[name]}
+    least, most = setting.bounds
+    if setting.choices is not None:
+        choices = [(choice.value, choice.value) for choice in setting.choices]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, **shown)
+    if setting.kind is Kind.TEXT:
+        return forms.CharField(
+            max_length=int(most), required=least > 0, widget=UnfoldAdminTextInputWidget, **shown
+        )
+    shown |= {"required": DEFAULTS[name] is not None, "min_value": least, "max_value": most}
+    if setting.kind is Kind.WHOLE:
+        return forms.IntegerField(widget=UnfoldAdminIntegerFieldWidget, **shown)
+    return forms.FloatField(widget=UnfoldAdminDecimalFieldWidget, **shown)
+
+
+SettingsForm = type(
+    "SettingsForm",
+    (forms.ModelForm,),
+    {name: form_field(name, setting) for name, setting in SETTINGS.items()},
+)
+
+
+class ProfileForm(SettingsForm):  # type: ignore[misc,valid-type]
+    """The fields of the schema beside the row's own."""
 
     class Meta:
         model = Profile
@@ -33,14 +51,12 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        default = RetrievalSettings()
-        for name in ("vector_weight", "depth"):
-            self.fields[name].initial = self.instance.settings.get(name, getattr(default, name))
+        for name in SETTINGS:
+            self.fields[name].initial = self.instance.settings.get(name, DEFAULTS[name])
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        names = ("vector_weight", "depth")
-        self.instance.settings = {name: cleaned[name] for name in names if name in cleaned}
+        self.instance.settings = {name: cleaned[name] for name in SETTINGS if name in cleaned}
         return cleaned
 
 
@@ -49,22 +65,22 @@ class ProfileAdmin(TenantScopedAdmin):
     """Saving makes the next version, so that what was measured with one stays what it was."""
 
     form = ProfileForm
-    list_display = ("name", "version", "tenant", "weight", "depth")
+    list_display = ("name", "version", "tenant", "settings_shown")
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)
     ordering = ("tenant", "name", "-version")
-    fields = ("tenant", "name", "vector_weight", "depth")
+    fieldsets = (
+        (None, {"fields": ("tenant", "name")}),
+        *((title, {"fields": tuple(group)}) for title, group in GROUPS.items()),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
         return ("tenant", "name") if obj else ()
 
-    @column("weight of meaning")
-    def weight(self, obj: Profile) -> Any:
-        return obj.settings.get("vector_weight", "")
-
-    @column("depth")
-    def depth(self, obj: Profile) -> Any:
-        return obj.settings.get("depth", "")
+    @column("settings that differ from the platform's")
+    def settings_shown(self, obj: Profile) -> str:
+        differing = {name: value for name, value in obj.settings.items() if value != DEFAULTS.get(name)}
+        return ", ".join(f"{name} {value}" for name, value in differing.items())
 
     def save_model(self, request: HttpRequest, obj: Profile, form: Any, change: bool) -> None:
         versions = Profile.objects.filter(tenant=obj.tenant, name=obj.name).aggregate(last=Max("version"))

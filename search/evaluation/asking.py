@@ -60,7 +60,7 @@ def ask(asking: Asking, text: str, filters: Mapping[str, Any] | None = None) -> 
     started = time.perf_counter()
     first = _search(asking, asking.request(text, filters, deep=False))
     milliseconds = (time.perf_counter() - started) * 1000
-    deeper = replace(asking, profile=replace(asking.profile, depth=max(asking.profile.depth, DEEP_DEPTH)))
+    deeper = replace(asking, profile=replace(asking.profile, k=max(asking.profile.k, DEEP_DEPTH)))
     deep = _search(deeper, asking.request(text, filters, deep=True))
     ranking = dict.fromkeys((*_ids(first), *_ids(deep)))
     degraded = tuple(sorted({*first.degraded, *deep.degraded}))

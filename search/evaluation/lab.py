@@ -4,7 +4,7 @@ A run's rows are the truth: whoever carries it on asks what has no row yet, so a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from django.conf import settings
 from django.utils import timezone
@@ -15,6 +15,7 @@ from search.evaluation.measures import Judgements, mean, measure, measured, rele
 from search.evaluation.significance import Comparison
 from search.exceptions import InvalidRequest, SearchError
 from search.models import EvaluationRun, JudgedQuery, Judgement, QuerySet, RunRow
+from search.profile_settings import version_settings
 from search.tenants import live_target
 from search.types import Principal, RetrievalSettings
 
@@ -84,8 +85,7 @@ def asking_of(run: EvaluationRun) -> Asking:
 
 def settings_of(run: EvaluationRun) -> RetrievalSettings:
     """The settings that a run was started with; what has been added to them since has its default."""
-    known = {field.name for field in fields(RetrievalSettings)}
-    return RetrievalSettings(**{name: value for name, value in run.settings.items() if name in known})
+    return version_settings(run.profile_name, run.profile_version, run.settings)
 
 
 def cancel(run: EvaluationRun) -> bool:

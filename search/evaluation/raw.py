@@ -13,7 +13,8 @@ from django.utils import timezone
 from search import filters, query
 from search.client import ResponseError, get_client
 from search.exceptions import OpenSearchUnavailable
-from search.profiles import retrieval_settings
+from search.pipelines import search_pipeline
+from search.profiles import fusion_spec, retrieval_settings
 from search.tenants import live_target
 from search.types import IndexTarget, Mode, Principal
 
@@ -86,13 +87,10 @@ def raw_search(principal: Principal, engine: RawEngine, *, top_k: int = 10) -> R
     if target is None:
         raise OpenSearchUnavailable("The tenant has no index: it has no document yet.")
     profile = retrieval_settings(principal.tenant_id, None)
-    body = query.pipeline_body(
-        profile.vector_weight, unrelated_cosine=profile.unrelated_cosine, explain=False
-    )
-    name = query.pipeline_name(body)
-    engine.send("PUT", f"/_search/pipeline/{name}", _dumps(body))
-    depth = query.depth_for(page=1, top_k=top_k, least=profile.depth)
-    return RawSearch(engine, principal, target, depth, name, top_k)
+    pipeline = search_pipeline(fusion_spec(profile))
+    engine.send("PUT", f"/_search/pipeline/{pipeline.name}", _dumps(pipeline.body))
+    depth = query.depth_for(page=1, top_k=top_k, least=profile.k)
+    return RawSearch(engine, principal, target, depth, pipeline.name, top_k)
 
 
 def sample_passages(engine: RawEngine, target: IndexTarget, *, count: int, seed: int) -> list[str]:

@@ -81,23 +81,37 @@ def test_a_revoked_key_opens_nothing(boss: Client, tenant: Tenant) -> None:
         authenticate_key(f"Bearer {secret}")
 
 
+def profile_form(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """What the form sends when nothing is changed, and the changes."""
+    from search.profile_settings import DEFAULTS, SETTINGS
+
+    defaults = {name: "" if DEFAULTS[name] is None else DEFAULTS[name] for name in SETTINGS}
+    return {"tenant": tenant.pk, "name": "careful", **defaults, **changes}
+
+
 def test_saving_a_profile_makes_its_next_version(boss: Client, tenant: Tenant) -> None:
-    data = {"tenant": tenant.pk, "name": "careful", "vector_weight": "0.25", "depth": "200"}
-    boss.post("/admin/search/profile/add/", data)
+    boss.post("/admin/search/profile/add/", profile_form(tenant, vector_weight="0.25"))
     first = Profile.objects.get()
-    boss.post(f"/admin/search/profile/{first.pk}/change/", data | {"vector_weight": "0.75"})
+    changed = profile_form(tenant, vector_weight="", fusion="rrf")
+    boss.post(f"/admin/search/profile/{first.pk}/change/", changed)
     kept = Profile.objects.order_by("version").values_list("version", "settings")
-    assert list(kept) == [
-        (1, {"vector_weight": 0.25, "depth": 200}),
-        (2, {"vector_weight": 0.75, "depth": 200}),
-    ]
+    seen = [(version, saved["vector_weight"], saved["fusion"], saved["k"]) for version, saved in kept]
+    assert seen == [(1, 0.25, "min_max", 200), (2, None, "rrf", 200)]
 
 
-def test_a_weight_outside_its_range_is_refused(boss: Client, tenant: Tenant) -> None:
-    boss.post(
-        "/admin/search/profile/add/",
-        {"tenant": tenant.pk, "name": "x", "vector_weight": "1.5", "depth": "100"},
-    )
+def test_the_form_of_a_profile_shows_each_setting_with_its_help(boss: Client, tenant: Tenant) -> None:
+    from html import unescape
+
+    from search.profile_settings import SETTINGS
+
+    page = unescape(boss.get("/admin/search/profile/add/").content.decode())
+    assert all(setting.help in page for setting in SETTINGS.values())
+
+
+@pytest.mark.parametrize("change", [{"vector_weight": "1.5"}, {"k": "5"}, {"k": ""}, {"fusion": "best"}])
+def test_a_setting_outside_its_bounds_is_refused(boss: Client, tenant: Tenant, change: Any) -> None:
+    response = boss.post("/admin/search/profile/add/", profile_form(tenant, **change))
+    assert next(iter(change)) in response.context["adminform"].form.errors
     assert not Profile.objects.exists()
 
 

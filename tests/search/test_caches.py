@@ -12,6 +12,7 @@ import pytest
 from search import caches
 from search.caches import CacheScope, SingleFlight
 from search.exceptions import CacheUnavailable
+from search.types import RetrievalSettings
 
 SCOPE = CacheScope(
     kind="search",
@@ -22,7 +23,7 @@ SCOPE = CacheScope(
     access="a",
     request={"query": "x", "top_k": 10},
     filters=None,
-    profile="default:1",
+    profile=RetrievalSettings(),
     models=("m",),
     prompt_version="",
 )
@@ -39,7 +40,8 @@ SCOPE = CacheScope(
         {"access": "b"},
         {"request": {"query": "x", "top_k": 11}},
         {"filters": {"field": "f", "op": "eq", "value": 1}},
-        {"profile": "default:2"},
+        {"profile": RetrievalSettings(version=2)},
+        {"profile": RetrievalSettings(k=100)},
         {"models": ("n",)},
         {"prompt_version": "2"},
     ],

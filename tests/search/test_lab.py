@@ -184,7 +184,7 @@ def replace_set(made: EvaluationRun, other: QuerySet) -> EvaluationRun:
 
 
 def test_a_new_index_version_ends_a_run_of_the_old_one(query_set: QuerySet) -> None:
-    started = lab.start(query_set, mode="lexical", profile=replace(RetrievalSettings(), depth=100))
+    started = lab.start(query_set, mode="lexical", profile=replace(RetrievalSettings(), k=100))
     EvaluationRun.objects.update(index="another")
     started.refresh_from_db()
     failed = lab.carry_on(started)

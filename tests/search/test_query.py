@@ -65,31 +65,6 @@ def test_the_page_is_read_by_ids_behind_the_door_with_named_legs() -> None:
     assert "highlight" not in body
 
 
-def test_a_pipeline_is_named_by_what_it_does() -> None:
-    half = query.pipeline_body(0.5, unrelated_cosine=0.1, explain=False)
-    again = query.pipeline_body(0.5, unrelated_cosine=0.1, explain=False)
-    assert query.pipeline_name(half) == query.pipeline_name(again)
-    others = [
-        query.pipeline_body(0.4, unrelated_cosine=0.1, explain=False),
-        query.pipeline_body(0.5, unrelated_cosine=0.2, explain=False),
-        query.pipeline_body(0.5, unrelated_cosine=0.1, explain=True),
-    ]
-    assert query.pipeline_name(half) not in {query.pipeline_name(other) for other in others}
-
-
-def test_each_leg_is_scaled_from_unrelated_to_its_best_hit() -> None:
-    body = query.pipeline_body(0.4, unrelated_cosine=0.1, explain=False)
-    assert body["phase_results_processors"][0]["normalization-processor"] == {
-        "normalization": {
-            "technique": "min_max",
-            "parameters": {
-                "lower_bounds": [{"mode": "apply", "min_score": 0.0}, {"mode": "clip", "min_score": 0.55}]
-            },
-        },
-        "combination": {"technique": "arithmetic_mean", "parameters": {"weights": [0.6, 0.4]}},
-    }
-
-
 def test_the_depth_grows_in_steps_so_that_pages_share_it() -> None:
     depths = [query.depth_for(page=page, top_k=10, least=100) for page in (1, 5, 6, 10, 11, 100)]
     assert depths == [100, 100, 200, 200, 500, 1000]

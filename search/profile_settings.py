@@ -1,0 +1,163 @@
+"""Pure: the one schema of retrieval settings: what each may be, in which words, and what a request may override.
+
+The admin's form, the API and its documentation are made from it. A new setting is a field of `types.RetrievalSettings`,
+whose default is the platform's, and its line in `GROUPS`, once it has an effect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from search.exceptions import InvalidRequest
+from search.types import Fusion, RetrievalSettings
+
+DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RetrievalSettings)}
+
+
+class Kind(StrEnum):
+    NUMBER = "number"
+    WHOLE = "integer"
+    TEXT = "string"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting may be. `bounds` are those of a number, or of the characters of a text.
+
+    `overrides`: whether a request may set it, or the narrower bounds within which it may.
+    """
+
+    kind: Kind
+    label: str
+    help: str
+    bounds: tuple[float, float] = (0, 0)
+    choices: type[StrEnum] | None = None
+    overrides: bool | tuple[float, float] = False
+
+    def problem(self, value: Any, *, is_override: bool) -> str | None:
+        """What is wrong with a value, as a sentence; None when nothing is."""
+        if is_override and not self.overrides:
+            return "A request may not set it."
+        if self.choices is not None:
+            allowed = [choice.value for choice in self.choices]
+            return None if value in allowed else f"It is one of {', '.join(allowed)}."
+        least, most = self.bounds_for(is_override=is_override)
+        if self.kind is Kind.TEXT:
+            is_fitting = isinstance(value, str) and least <= len(value) <= most
+            return None if is_fitting else f"It is a text of {least:g} to {most:g} characters."
+        kinds, name = ((int,), "a whole number") if self.kind is Kind.WHOLE else ((int, float), "a number")
+        is_fitting = isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+        return None if is_fitting else f"It is {name} from {least:g} to {most:g}."
+
+    def bounds_for(self, *, is_override: bool) -> tuple[float, float]:
+        return self.overrides if is_override and isinstance(self.overrides, tuple) else self.bounds
+
+    def typed(self, value: Any) -> Any:
+        """A value without a problem, as RetrievalSettings has it."""
+        if value is None:
+            return None
+        if self.choices is not None:
+            return self.choices(value)
+        return float(value) if self.kind is Kind.NUMBER else value
+
+
+GROUPS: Mapping[str, Mapping[str, Setting]] = {
+    "Fusion": {
+        "fusion": Setting(
+            Kind.CHOICE,
+            "fusion",
+            "How the scores by words and by meaning become one. min_max: each scaled to its best hit; "
+            "z_score: by their spread; rrf: ranks alone.",
+            choices=Fusion,
+            overrides=True,
+        ),
+        "vector_weight": Setting(
+            Kind.NUMBER,
+            "weight of meaning",
+            "0: only the words count; 1: only the meaning. Empty: by language and model.",
+            (0, 1),
+            overrides=True,
+        ),
+        "rank_constant": Setting(
+            Kind.WHOLE,
+            "rank constant",
+            "For rrf: the larger, the less the first ranks stand out.",
+            (1, 1000),
+            overrides=True,
+        ),
+        "k": Setting(
+            Kind.WHOLE,
+            "passages each way",
+            "How many passages matching by words, and matching by meaning, look at: more finds more and takes longer.",
+            (10, 1000),
+            overrides=(10, 500),
+        ),
+    },
+    "Answers": {
+        "threshold": Setting(
+            Kind.NUMBER,
+            "threshold",
+            "A question whose best passage has a lower cosine is not answered. Empty: the platform's.",
+            (-1, 1),
+            overrides=True,
+        ),
+    },
+}
+SETTINGS: Mapping[str, Setting] = {
+    name: setting for group in GROUPS.values() for name, setting in group.items()
+}
+
+
+def checked(raw: Any, *, is_override: bool = False) -> dict[str, Any]:
+    """Settings as RetrievalSettings has them, from their JSON. None is allowed where it is the default: automatic.
+
+    Raises InvalidRequest that names each field as `settings.NAME`.
+    """
+    if not isinstance(raw, Mapping):
+        raise InvalidRequest("Settings are an object.", fields={"settings": ["It is an object."]})
+    typed: dict[str, Any] = {}
+    problems: dict[str, list[str]] = {}
+    for name, value in raw.items():
+        if problem := _problem(name, value, is_override=is_override):
+            problems[f"settings.{name}"] = [problem]
+        else:
+            typed[name] = SETTINGS[name].typed(value)
+    if problems:
+        name, [first, *_] = next(iter(problems.items()))
+        raise InvalidRequest(f"{name}: {first}", fields=problems)
+    return typed
+
+
+def version_settings(name: str, version: int, stored: Mapping[str, Any]) -> RetrievalSettings:
+    """The settings of a profile's version, as they were stored; what was added to the schema since has its default."""
+    typed = {key: setting.typed(stored[key]) for key, setting in SETTINGS.items() if key in stored}
+    return RetrievalSettings(name, version, **typed)
+
+
+def _problem(name: Any, value: Any, *, is_override: bool) -> str | None:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        return "There is no such setting."
+    if value is None and DEFAULTS[name] is None and (setting.overrides or not is_override):
+        return None
+    return setting.problem(value, is_override=is_override)
+
+
+def json_schema(*, is_override: bool) -> dict[str, Any]:
+    """The same as a JSON schema: bounds, choices, defaults and help of each."""
+    offered = {name: one for name, one in SETTINGS.items() if one.overrides or not is_override}
+    properties = {name: _property(name, one, is_override=is_override) for name, one in offered.items()}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _property(name: str, setting: Setting, *, is_override: bool) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": setting.help, "default": DEFAULTS[name]}
+    if DEFAULTS[name] is None:
+        schema["nullable"] = True
+    if setting.choices is not None:
+        return schema | {"type": "string", "enum": [choice.value for choice in setting.choices]}
+    least, most = setting.bounds_for(is_override=is_override)
+    names = ("minLength", "maxLength") if setting.kind is Kind.TEXT else ("minimum", "maximum")
+    return schema | {"type": setting.kind.value, names[0]: least, names[1]: most}
