@@ -6,7 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
-from search import health, streams, views
+from search import health, profile_api, streams, views
 from search.api import SearchView
 
 api = [
@@ -17,6 +17,24 @@ api = [
     path("documents/<path:public_id>", ingestion_api.DocumentView.as_view(), name="document"),
     path("batches/<uuid:batch_id>", ingestion_api.BatchView.as_view(), name="batch"),
     path("tasks/<uuid:task_id>", ingestion_api.TaskView.as_view(), name="task"),
+    path("profiles", profile_api.ProfilesView.as_view(), name="profiles"),
+    path("profiles/<slug:name>/versions", profile_api.VersionsView.as_view(), name="profile-versions"),
+    path("profiles/<slug:name>/rollback", profile_api.RollbackView.as_view(), name="profile-rollback"),
+    path(
+        "profiles/<slug:name>/versions/<int:version>",
+        profile_api.VersionView.as_view(),
+        name="profile-version",
+    ),
+    path(
+        "profiles/<slug:name>/versions/<int:version>/evaluate",
+        profile_api.EvaluateView.as_view(),
+        name="profile-evaluate",
+    ),
+    path(
+        "profiles/<slug:name>/versions/<int:version>/promote",
+        profile_api.PromoteView.as_view(),
+        name="profile-promote",
+    ),
     path("sources", ingestion_api.SourcesView.as_view(), name="sources"),
     path("sources/<slug:slug>/sync", ingestion_api.SourceSyncView.as_view(), name="source-sync"),
 ]

@@ -99,7 +99,7 @@ def open_question(principal: Principal, request: AskRequest) -> Question:
     target = live_target(principal.tenant_id)
     if target is None:
         return Question(principal, request, generator, None, None)
-    profile = retrieval_settings(principal.tenant_id, request.profile, overrides=request.settings)
+    profile = retrieval_settings(target, request.profile, overrides=request.settings)
     scope = answer_scope(principal, request, target=target, profile=profile, generator=generator)
     return Question(principal, request, generator, target, scope)
 

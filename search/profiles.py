@@ -1,4 +1,4 @@
-"""Reads retrieval settings: a Profile's newest version by name, or the platform's defaults, with the request's own."""
+"""Reads retrieval settings: what a request names, else what is live, with the request's own on top."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,28 +9,42 @@ from django.conf import settings
 from search.exceptions import InvalidRequest
 from search.models import Profile
 from search.pipelines import FusionSpec
+from search.prepared import PreparedQuery
 from search.profile_settings import version_settings
-from search.types import RetrievalSettings
+from search.types import IndexTarget, RetrievalSettings
 
-_PLATFORM = RetrievalSettings()
+_COLUMNS = ("name", "version", "settings")
+_live = PreparedQuery(
+    lambda tenant_id, name: Profile.objects.filter(
+        tenant_id=tenant_id, name=name, state=Profile.State.LIVE
+    ).values_list(*_COLUMNS)
+)
 
 
 def retrieval_settings(
-    tenant_id: int, name: str | None, *, overrides: Mapping[str, Any] | None = None
+    target: IndexTarget, name: str | None, *, overrides: Mapping[str, Any] | None = None
 ) -> RetrievalSettings:
-    """The settings to retrieve with. Raises InvalidRequest for a name that the tenant does not have.
+    """The settings to retrieve with: of `NAME`, its live version; of `NAME@VERSION` that one, live or not.
 
-    `overrides` have been checked.
+    `overrides` have been checked. Raises InvalidRequest for what the tenant does not have.
     """
-    profile = _PLATFORM if name in (None, _PLATFORM.name) else _named(tenant_id, str(name))
+    profile = target.profile if name in (None, target.profile.name) else _named(target.tenant_id, str(name))
     return replace(profile, **overrides, overridden=tuple(sorted(overrides))) if overrides else profile
 
 
-def _named(tenant_id: int, name: str) -> RetrievalSettings:
-    row = Profile.objects.filter(tenant_id=tenant_id, name=name).order_by("-version").first()
-    if row is None:
-        raise InvalidRequest(f"There is no profile {name!r}.", fields={"profile": ["Unknown profile."]})
-    return version_settings(row.name, row.version, row.settings)
+def _named(tenant_id: int, asked: str) -> RetrievalSettings:
+    name, at, version = asked.partition("@")
+    if not at:
+        rows = _live.rows(tenant_id=tenant_id, name=name)
+    elif version.isascii() and version.isdigit() and len(version) < 10:
+        versions = Profile.objects.filter(tenant_id=tenant_id, name=name, version=int(version))
+        rows = list(versions.values_list(*_COLUMNS))
+    else:
+        rows = []
+    if not rows:
+        message = f"There is no profile {asked!r}." if at else f"No profile {asked!r} is live."
+        raise InvalidRequest(message, fields={"profile": [message]})
+    return version_settings(*rows[0])
 
 
 def fusion_spec(profile: RetrievalSettings) -> FusionSpec:

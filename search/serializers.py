@@ -52,6 +52,19 @@ class OverridesField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+@extend_schema_field(profile_settings.json_schema(is_override=False))
+class SettingsField(OverridesField):
+    """The settings of a profile's version; those left out are the platform's."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        return profile_settings.checked(data)
+
+
+class VersionSerializer(StrictSerializer):
+    settings = SettingsField()
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
 class SearchSerializer(StrictSerializer):
     query = QueryTextField()
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode], default=Mode.HYBRID.value)
@@ -60,7 +73,7 @@ class SearchSerializer(StrictSerializer):
     page = serializers.IntegerField(min_value=1, max_value=1000, default=1)
     group_by = serializers.ChoiceField(choices=["document", "chunk"], default="document")
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
-    profile = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
     settings = OverridesField(default=dict)
     facets = serializers.ListField(child=serializers.CharField(max_length=100), max_length=20, default=list)
     highlight = serializers.BooleanField(default=True)
@@ -89,7 +102,7 @@ class AskSerializer(StrictSerializer):
     question = QueryTextField()
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=8)
-    profile = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
     settings = OverridesField(default=dict)
     history = MessageSerializer(many=True, default=list)
     stream = serializers.BooleanField(default=False)

@@ -35,7 +35,7 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     target = live_target(principal.tenant_id)
     if target is None:
         return search_json(_empty_result(clock))
-    profile = retrieval_settings(principal.tenant_id, request.profile, overrides=request.settings)
+    profile = retrieval_settings(target, request.profile, overrides=request.settings)
     asked = Asked(principal, request, target, profile, clock, current_rules(target))
     scope = search_scope(asked)
     body, shared = _searches.run(
@@ -93,7 +93,7 @@ def retrieve(
     target = target or live_target(principal.tenant_id)
     if target is None:
         return _empty_result(clock)
-    profile = profile or retrieval_settings(principal.tenant_id, request.profile, overrides=request.settings)
+    profile = profile or retrieval_settings(target, request.profile, overrides=request.settings)
     return _retrieve(Asked(principal, request, target, profile, clock, rules or current_rules(target)))
 
 

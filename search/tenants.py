@@ -4,7 +4,8 @@ must leave out."""
 from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant
 from search.prepared import PreparedQuery
-from search.types import IndexTarget
+from search.profile_settings import version_settings
+from search.types import IndexTarget, RetrievalSettings
 
 HIDDEN_LIMIT = 1000
 _targets = PreparedQuery(
@@ -18,6 +19,9 @@ _targets = PreparedQuery(
         "uuid",
         "content_version",
         "curation_version",
+        "live_profile__name",
+        "live_profile__version",
+        "live_profile__settings",
     )
 )
 _fields = PreparedQuery(
@@ -31,12 +35,15 @@ _hidden = PreparedQuery(
 
 
 def live_target(tenant_id: int) -> IndexTarget | None:
-    """The index that serves a tenant, with its content version in the same read; None before the first document."""
+    """The index that serves a tenant, with its content version and live profile in the same read.
+
+    None before the first document.
+    """
     tenants = _targets.rows(tenant_id=tenant_id)
     if not tenants or tenants[0][0] is None:
         return None
     index_id, name, embedder, variant, dimension, languages, tenant_uuid, *versions = tenants[0]
-    content_version, curation_version = versions
+    content_version, curation_version, *profile = versions
     return IndexTarget(
         tenant_id=tenant_id,
         tenant_uuid=tenant_uuid,
@@ -49,6 +56,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         curation_version=curation_version,
         languages=tuple(languages),
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),
+        profile=version_settings(*profile) if profile[0] else RetrievalSettings(),
     )
 
 

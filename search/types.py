@@ -61,23 +61,6 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexTarget:
-    """The index version that serves a tenant now, with what a query must match."""
-
-    tenant_id: int
-    tenant_uuid: UUID
-    index_id: int
-    name: str
-    embedder: str
-    variant: str
-    dimension: int
-    content_version: int
-    curation_version: int
-    languages: tuple[str, ...]
-    schema: FieldSchema = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Redirect:
     """Where a content manager leads those who ask a query: an http(s) address or a path on this site."""
 
@@ -113,6 +96,27 @@ class RetrievalSettings:
     diversity: float = 0.0
     neighbours: int = 0
     threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTarget:
+    """The index version that serves a tenant now, with what a query must match.
+
+    `profile` holds for requests that name none.
+    """
+
+    tenant_id: int
+    tenant_uuid: UUID
+    index_id: int
+    name: str
+    embedder: str
+    variant: str
+    dimension: int
+    content_version: int
+    curation_version: int
+    languages: tuple[str, ...]
+    schema: FieldSchema = field(repr=False)
+    profile: RetrievalSettings = field(default_factory=RetrievalSettings)
 
 
 @dataclass(frozen=True, slots=True)

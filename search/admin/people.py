@@ -118,7 +118,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=[(scope, scope) for scope in SCOPES],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         initial=["search", "ask"],
-        help_text="search and ask read; documents and sources write.",
+        help_text="search and ask read; documents and sources write; profiles changes how is searched.",
     )
     groups = LinesField(
         required=False,

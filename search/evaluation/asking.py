@@ -10,7 +10,7 @@ from typing import Any
 
 from search import services
 from search.metrics import StageClock
-from search.profiles import retrieval_settings
+from search.tenants import live_target
 from search.types import Mode, Principal, RetrievalSettings, SearchRequest, SearchResult
 
 RERANK = "rerank"
@@ -43,7 +43,8 @@ class Asking:
 
 def as_readers_ask(principal: Principal, mode: str) -> Asking:
     """With the settings that hold where a request names none."""
-    return Asking(principal, mode, retrieval_settings(principal.tenant_id, None))
+    target = live_target(principal.tenant_id)
+    return Asking(principal, mode, target.profile if target else RetrievalSettings())
 
 
 @dataclass(frozen=True, slots=True)

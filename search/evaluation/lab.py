@@ -14,7 +14,7 @@ from search.evaluation.asking import Asking, ask
 from search.evaluation.measures import Judgements, mean, measure, measured, relevant
 from search.evaluation.significance import Comparison
 from search.exceptions import InvalidRequest, SearchError
-from search.models import EvaluationRun, JudgedQuery, Judgement, QuerySet, RunRow
+from search.models import EvaluationRun, JudgedQuery, Judgement, Profile, QuerySet, RunRow
 from search.profile_settings import version_settings
 from search.tenants import live_target
 from search.types import Principal, RetrievalSettings
@@ -74,7 +74,14 @@ def carry_on(run: EvaluationRun, *, should_stop: Callable[[], bool] = lambda: Fa
         except InvalidRequest as error:
             return _end(run, State.FAILED, f"The query {query.public_id!r} can't be asked: {error}")
     measure_run(run)
+    _note_evaluated(run)
     return _end(run, State.DONE)
+
+
+def _note_evaluated(run: EvaluationRun) -> None:
+    versions = Profile.objects.filter(tenant_id=run.query_set.tenant_id, name=run.profile_name)
+    drafts = versions.filter(version=run.profile_version, state=Profile.State.DRAFT)
+    drafts.update(state=Profile.State.EVALUATED)
 
 
 def asking_of(run: EvaluationRun) -> Asking:

@@ -14,7 +14,7 @@ from search import filters, query
 from search.client import ResponseError, get_client
 from search.exceptions import OpenSearchUnavailable
 from search.pipelines import search_pipeline
-from search.profiles import fusion_spec, retrieval_settings
+from search.profiles import fusion_spec
 from search.tenants import live_target
 from search.types import IndexTarget, Mode, Principal
 
@@ -86,7 +86,7 @@ def raw_search(principal: Principal, engine: RawEngine, *, top_k: int = 10) -> R
     target = live_target(principal.tenant_id)
     if target is None:
         raise OpenSearchUnavailable("The tenant has no index: it has no document yet.")
-    profile = retrieval_settings(principal.tenant_id, None)
+    profile = target.profile
     pipeline = search_pipeline(fusion_spec(profile))
     engine.send("PUT", f"/_search/pipeline/{pipeline.name}", _dumps(pipeline.body))
     depth = query.depth_for(page=1, top_k=top_k, least=profile.k)

@@ -17,7 +17,8 @@ class Tenant(models.Model):
 
     `content_version` grows with every switch of what is live; caches carry it, so that a change makes them miss.
     `curation_version` grows with every change of published curation rules. `live_index` says which index version
-    serves, and is read together with them.
+    serves, `live_profile` which settings hold for requests that name none (None: the platform's); both are read
+    together with them.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -33,6 +34,9 @@ class Tenant(models.Model):
     curation_version = models.BigIntegerField(default=0, editable=False)
     live_index = models.ForeignKey(
         "SearchIndex", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    live_profile = models.ForeignKey(
+        "Profile", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -73,7 +77,9 @@ class ApiKey(models.Model):
         max_length=16, editable=False, help_text="The key's beginning, to tell keys apart."
     )
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(default=list, help_text='Of "search", "ask", "documents", "sources".')
+    scopes = models.JSONField(
+        default=list, help_text='Of "search", "ask", "documents", "sources", "profiles".'
+    )
     groups = models.JSONField(default=list, blank=True, help_text="Access groups that the key holds.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

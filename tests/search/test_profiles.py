@@ -93,14 +93,32 @@ def test_k_bounds_what_each_leg_looks_at(corpus: Tenant, principal: Principal) -
 
 
 def test_a_profile_named_by_the_request_holds(corpus: Tenant, principal: Principal) -> None:
-    Profile.objects.create(tenant=corpus, name="words", settings={"vector_weight": 0.0})
-    body = services.search(principal, SearchRequest(QUERY, profile="words"))
-    assert [hit["document"]["id"] for hit in body["hits"]] == list(scores(principal, vector_weight=0))
+    words = {"vector_weight": 0.0}
+    Profile.objects.create(tenant=corpus, name="words", settings=words, state=Profile.State.LIVE)
+    Profile.objects.create(tenant=corpus, name="words", version=2, settings={"vector_weight": 1.0})
+    expected = {"words": 0, "words@1": 0, "words@2": 1}
+    for name, weight in expected.items():
+        body = services.search(principal, SearchRequest(QUERY, profile=name))
+        assert [hit["document"]["id"] for hit in body["hits"]] == list(
+            scores(principal, vector_weight=weight)
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["draft", "draft@2", "draft@", "draft@x", "draft@1@1", "other", "@1", "draft@" + "9" * 40]
+)
+def test_a_profile_that_is_not_there_or_not_live_is_named(
+    name: str, corpus: Tenant, principal: Principal
+) -> None:
+    Profile.objects.create(tenant=corpus, name="draft")
+    with pytest.raises(InvalidRequest) as error:
+        services.search(principal, SearchRequest(QUERY, profile=name))
+    assert "profile" in (error.value.fields or {})
 
 
 def test_a_profile_of_another_tenant_is_not_there(corpus: Tenant, principal: Principal) -> None:
     other = Tenant.objects.create(slug="other", name="Other")
-    Profile.objects.create(tenant=other, name="theirs")
+    Profile.objects.create(tenant=other, name="theirs", state=Profile.State.LIVE)
     with pytest.raises(InvalidRequest) as error:
         services.search(principal, SearchRequest(QUERY, profile="theirs"))
     assert "profile" in (error.value.fields or {})
@@ -128,7 +146,7 @@ def test_settings_of_a_profile_share_a_pipeline_and_overrides_leave_none(
     retrieval._ensured_pipelines.clear()
     for name in ("a", "b"):
         Profile.objects.create(tenant=corpus, name=name, settings={"vector_weight": 0.1234, "fusion": "rrf"})
-        services.search(principal, SearchRequest(QUERY, profile=name))
+        services.search(principal, SearchRequest(QUERY, profile=f"{name}@1"))
     assert len(retrieval._ensured_pipelines) == 1
     assert retrieval._ensured_pipelines <= pipelines()
     before = pipelines()
@@ -166,5 +184,5 @@ def test_the_platforms_weight_holds_where_a_profile_leaves_it_open(
 ) -> None:
     Profile.objects.create(tenant=corpus, name="open", settings={"vector_weight": None, "k": 100})
     monkeypatch.setattr(django_settings, "SEARCH_VECTOR_WEIGHT", 0.0)
-    body = services.search(principal, SearchRequest(QUERY, profile="open"))
+    body = services.search(principal, SearchRequest(QUERY, profile="open@1"))
     assert body["hits"][0]["document"]["id"] == next(iter(scores(principal, Mode.LEXICAL)))
