@@ -162,13 +162,16 @@ _DEFAULT_EMBEDDER = {
 SEARCH_EMBEDDERS: dict[str, Any] = {"default": _DEFAULT_EMBEDDER, **env.json("SEARCH_EMBEDDERS", default={})}
 SEARCH_MODEL_CACHE_DIR = env.str("SEARCH_MODEL_CACHE_DIR", default=str(PATHS.models))
 SEARCH_MODEL_THREADS = env.int("SEARCH_MODEL_THREADS", default=1)
-SEARCH_RERANKER: dict[str, Any] | None = None
-if _rerank_model := env.str("SEARCH_RERANK_MODEL", default=""):
-    SEARCH_RERANKER = {
-        "BACKEND": env.str("SEARCH_RERANKER_BACKEND", default="search.reranking.CrossEncoderReranker"),
-        "OPTIONS": {"model": _rerank_model, **env.json("SEARCH_RERANKER_OPTIONS", default={})},
-    }
-SEARCH_RERANK_WINDOW = env.int("SEARCH_RERANK_WINDOW", default=20)
+# "general": what comes with the platform; "none"; else the hub name or folder of a cross-encoder
+_rerank_model = env.str("SEARCH_RERANK_MODEL", default="general")
+SEARCH_RERANKER: dict[str, Any] | None = {
+    "BACKEND": env.str("SEARCH_RERANKER_BACKEND", default="search.reranking.onnx.OnnxReranker"),
+    "OPTIONS": {"model": _rerank_model, **env.json("SEARCH_RERANKER_OPTIONS", default={})},
+}
+if _rerank_model == "none":
+    SEARCH_RERANKER = None
+elif _rerank_model == "general":
+    SEARCH_RERANKER = {"BACKEND": "search.reranking.learned.general_reranker", "OPTIONS": {}}
 SEARCH_RERANK_DEADLINE_SECONDS = env.float("SEARCH_RERANK_DEADLINE_SECONDS", default=1.0)
 SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.45)
 # The cosine of passages that have nothing in common, by the default embedder: the vector leg's zero

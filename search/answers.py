@@ -20,6 +20,7 @@ from search.metrics import DEGRADED, TOKENS, StageClock
 from search.profiles import retrieval_settings
 from search.relevance import is_relevant
 from search.rendering import answer_json
+from search.reranking.choice import reranker_name
 from search.responses import keep_response, stored_response
 from search.rule_sets import current_rules
 from search.services import retrieve
@@ -119,7 +120,6 @@ def answer_scope(
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
         "refusal_cosine": settings.SEARCH_REFUSAL_COSINE,
     }
-    reranker = settings.SEARCH_RERANKER["OPTIONS"].get("model", "") if settings.SEARCH_RERANKER else ""
     options = settings.SEARCH_GENERATOR.get("OPTIONS", {})
     told = sorted(f"{name}={value}" for name, value in options.items() if name != "api_key")
     return CacheScope(
@@ -132,7 +132,7 @@ def answer_scope(
         request=asked,
         filters=request.filters,
         profile=profile,
-        models=(target.variant, reranker, generator.name, *told),
+        models=(target.variant, reranker_name(profile), generator.name, *told),
         prompt_version=PROMPT_VERSION,
     )
 

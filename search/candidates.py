@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from search import caches, filters, query, retrieval
@@ -15,6 +14,7 @@ from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
 from search.pinning import pinned, with_pins
 from search.profiles import fusion_spec
+from search.reranking.choice import reranker_name
 from search.tenants import HIDDEN_LIMIT, hidden_documents
 from search.types import (
     Candidate,
@@ -51,7 +51,7 @@ def find_candidates(asked: Asked) -> Found:
     """Step one: as many candidates as the page most likely needs; all of them where those are not enough."""
     # Vector mode counts its whole window; else what is behind the page need not be read.
     wanted, curation = _candidates_query(asked)
-    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked.request)
+    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked)
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
@@ -167,17 +167,21 @@ def _visible_candidates(
         return retrieved, _visible(asked, retrieved.candidates, enough=enough)
 
 
-def window(request: SearchRequest) -> int:
+def window(asked: Asked) -> int:
     """How many hits are read back: the page and what is before it, or what the reranker chooses from."""
-    last = request.page * request.top_k
-    return max(last, settings.SEARCH_RERANK_WINDOW) if reranks(request) else last
+    last = asked.request.page * asked.request.top_k
+    return max(last, asked.profile.rerank_window) if reranks(asked) else last
 
 
-def reranks(request: SearchRequest) -> bool:
-    """Reranking reads its whole window, so that a hit may come up from behind the page."""
+def reranks(asked: Asked) -> bool:
+    """Reranking reads its whole window, so that a hit may come up from behind the page.
+
+    A search by one leg alone is reranked only where it asks for that.
+    """
+    request, profile = asked.request, asked.profile
+    wanted = request.mode is Mode.HYBRID if request.rerank is None else request.rerank
     first = (request.page - 1) * request.top_k
-    wanted = request.rerank is not False and settings.SEARCH_RERANKER is not None
-    return wanted and first < settings.SEARCH_RERANK_WINDOW
+    return wanted and bool(reranker_name(profile)) and first < profile.rerank_window
 
 
 def _visible(

@@ -60,6 +60,12 @@ class RerankUnavailable(Unavailable):
     code = "rerank_unavailable"
 
 
+class RerankDeadline(RerankUnavailable):
+    """The deadline came first. What was scored by then is of no use: it can't be compared with the rest."""
+
+    code = "rerank_deadline"
+
+
 class GenerationUnavailable(Unavailable):
     code = "generation_unavailable"
 

@@ -1,7 +1,6 @@
 """Step two of a search: the page's hits, read back by id and, where a reranker is set, put in its order."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from django.conf import settings
 
@@ -9,7 +8,8 @@ from search import retrieval
 from search.asked import Asked
 from search.candidates import Found, reranks, window
 from search.exceptions import RerankUnavailable
-from search.reranking import get_reranker
+from search.reranking.blending import blended
+from search.reranking.choice import get_reranker, reranker_name
 from search.types import Candidate, Hit, Mode, Scores, VisibleDocument
 
 
@@ -17,9 +17,9 @@ def read_hits(asked: Asked, found: Found) -> tuple[Hit, ...]:
     """The page's hits, read back and, where a reranker is set, by its scores."""
     request = asked.request
     first, last = (request.page - 1) * request.top_k, request.page * request.top_k
-    if reranks(request):
-        return _reranked(asked, _read(asked, found, found.kept[: window(request)]))[first:last]
-    if request.rerank and settings.SEARCH_RERANKER is None:
+    if reranks(asked):
+        return _reranked(asked, _read(asked, found, found.kept[: window(asked)]))[first:last]
+    if request.rerank and not reranker_name(asked.profile):
         asked.degraded.append("rerank_not_configured")
     return _read(asked, found, found.kept[first:last])
 
@@ -71,29 +71,23 @@ def _hit(
 
 
 def _reranked(asked: Asked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-    """Pins, the window by the reranker's scores, what lies behind it in fused order; all in fused order if it fails."""
-    window, rest = hits[: settings.SEARCH_RERANK_WINDOW], hits[settings.SEARCH_RERANK_WINDOW :]
+    """The window by reranker and fusion, what lies behind it in fused order; all in fused order if it fails.
+
+    Pins keep their own order before all, whatever the reranker thinks of them.
+    """
+    profile = asked.profile
+    pinned = sum(bool(hit.curated) for hit in hits)
+    window = hits[pinned : profile.rerank_window]
+    if not window:
+        return hits
     try:
         with asked.clock.stage("rerank"):
-            scores = _rerank_scores(asked.request.query, window)
+            reranker = get_reranker(asked.principal.tenant_id, profile)
+            scores = reranker.rerank(
+                asked.request.query, window, deadline_seconds=settings.SEARCH_RERANK_DEADLINE_SECONDS
+            )
     except RerankUnavailable as error:
         asked.degraded.append(error.code)
         return hits
-    scored = [
-        replace(hit, score=score, scores=replace(hit.scores, rerank=score))
-        for hit, score in zip(window, scores, strict=True)
-    ]
-    return (*sorted(scored, key=_pins_first), *rest)
-
-
-def _pins_first(hit: Hit) -> tuple[bool, float]:
-    """Pins keep their own order, whatever the reranker thinks of them."""
-    return (False, 0.0) if hit.curated else (True, -hit.score)
-
-
-def _rerank_scores(question: str, hits: Sequence[Hit]) -> list[float]:
-    reranker = get_reranker()
-    if reranker is None:
-        raise RerankUnavailable("No reranker is set.")
-    passages = ["\n".join([hit.document.title, *hit.headings, hit.text]) for hit in hits]
-    return reranker.rerank(question, passages, deadline_seconds=settings.SEARCH_RERANK_DEADLINE_SECONDS)
+    reordered = blended(window, scores, blend=profile.rerank_blend)
+    return (*hits[:pinned], *reordered, *hits[pinned + len(window) :])

@@ -40,7 +40,8 @@ _MEDIA_TYPES = {
 }
 NOTICES = {
     "embedding_unavailable": "Search by meaning is taking a break, so these results match your words only.",
-    "rerank_unavailable": "The finer ordering of results was not ready in time; they are in their first order.",
+    "rerank_deadline": "The finer ordering of results was not ready in time; they are in their first order.",
+    "rerank_unavailable": "The finer ordering of results is not to be had; they are in their first order.",
     "partial_results": "Part of the index did not answer, so some results may be missing.",
     "counts_unavailable": "The counts beside the filters are being brought up to date.",
     "cache_unavailable": "The cache is not reachable; answers may take a little longer.",

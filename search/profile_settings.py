@@ -95,6 +95,28 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
             overrides=(10, 500),
         ),
     },
+    "Reranking": {
+        "rerank_model": Setting(
+            Kind.TEXT,
+            "reranker",
+            "Empty: the platform's. none: the fused order stands. NAME@VERSION: one that was trained for this tenant.",
+            (0, 60),
+        ),
+        "rerank_window": Setting(
+            Kind.WHOLE,
+            "hits to rerank",
+            "How many hits the reranker orders anew. More than 50 rarely help, and cost time.",
+            (1, 100),
+            overrides=(1, 50),
+        ),
+        "rerank_blend": Setting(
+            Kind.NUMBER,
+            "weight of the reranker",
+            "Its part in the order, beside the fused score. 0: none; 1: it alone.",
+            (0, 1),
+            overrides=True,
+        ),
+    },
     "Answers": {
         "threshold": Setting(
             Kind.NUMBER,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -21,6 +20,7 @@ from search.exceptions import SearchError
 from search.models import EvaluationRun, Profile, QuerySet, Tenant
 from search.models.profiles import DEFAULT_PROFILE
 from search.profile_settings import checked, version_settings
+from search.reranking.choice import reranker_name
 from search.tenants import live_target
 from search.types import IndexTarget, Mode, RetrievalSettings
 
@@ -80,9 +80,8 @@ def evaluate(profile: Profile) -> list[EvaluationRun]:
     sets = _query_sets(profile)
     if not sets:
         raise PromotionRefused(_NO_QUERY_SET)
-    mode = _readers_mode()
     asked = (settings_of(profile), replaced_by(profile))
-    return [lab.start(query_set, mode=mode, profile=one) for query_set in sets for one in asked]
+    return [lab.start(query_set, mode=_readers_mode(one), profile=one) for query_set in sets for one in asked]
 
 
 _NO_QUERY_SET = "Nothing can be evaluated: make a query set with judgements first."
@@ -128,7 +127,8 @@ def _query_sets(profile: Profile) -> list[QuerySet]:
 def _last_run(query_set: QuerySet, asked: RetrievalSettings, target: IndexTarget) -> EvaluationRun | None:
     runs = query_set.runs.filter(
         state=EvaluationRun.State.DONE,
-        mode=_readers_mode(),
+        mode=_readers_mode(asked),
+        reranker=reranker_name(asked),
         index=target.name,
         profile_name=asked.name,
         profile_version=asked.version,
@@ -136,9 +136,9 @@ def _last_run(query_set: QuerySet, asked: RetrievalSettings, target: IndexTarget
     return runs.order_by("-pk").first()
 
 
-def _readers_mode() -> str:
-    """How readers ask: through the reranker where one is set."""
-    return RERANK if settings.SEARCH_RERANKER is not None else Mode.HYBRID.value
+def _readers_mode(asked: RetrievalSettings) -> str:
+    """How readers ask: through the reranker where these settings have one."""
+    return RERANK if reranker_name(asked) else Mode.HYBRID.value
 
 
 def promote(profile: Profile) -> Profile:

@@ -8,8 +8,6 @@ and evaluation. Its steps are in `candidates` and `hits`.
 from typing import Any
 from uuid import uuid4
 
-from django.conf import settings
-
 from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
@@ -17,6 +15,7 @@ from search.hits import read_hits
 from search.metrics import DEGRADED, StageClock
 from search.profiles import retrieval_settings
 from search.rendering import search_json
+from search.reranking.choice import reranker_name
 from search.responses import cached
 from search.rule_sets import current_rules
 from search.tenants import live_target
@@ -46,7 +45,6 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
 
 def search_scope(asked: Asked) -> CacheScope:
     principal, request, target, profile = asked.principal, asked.request, asked.target, asked.profile
-    reranker = settings.SEARCH_RERANKER["OPTIONS"].get("model", "") if settings.SEARCH_RERANKER else ""
     wanted = {
         "query": request.query,
         "mode": request.mode.value,
@@ -70,7 +68,7 @@ def search_scope(asked: Asked) -> CacheScope:
         request=wanted,
         filters=request.filters,
         profile=profile,
-        models=(target.variant, reranker),
+        models=(target.variant, reranker_name(profile)),
         prompt_version="",
     )
 

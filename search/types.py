@@ -90,9 +90,9 @@ class RetrievalSettings:
     recency_half_life_days: int = 365
     popularity_weight: float = 0.0
     popularity_field: str = ""
-    rerank_model: str = ""
+    rerank_model: str = ""  # empty: the platform's; "none"; or a tenant's own as NAME@VERSION
     rerank_window: int = 20
-    rerank_blend: float = 1.0
+    rerank_blend: float = 0.7
     diversity: float = 0.0
     neighbours: int = 0
     threshold: float | None = None

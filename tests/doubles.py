@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, words
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -104,6 +104,28 @@ class OpenAIDouble:
         tokens = sum(self.embedder.count_tokens(texts))
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         handler.send_json(200, {"object": "list", "model": body["model"], "data": rows, "usage": usage})
+
+
+class RerankDouble(OpenAIDouble):
+    """Speaks `/v1/rerank` as Cohere, Jina, TEI and vLLM do, scoring by shared words, best first.
+
+    `scripted` is answered in place of scores.
+    """
+
+    routes: ClassVar[dict[str, str]] = {"/v1/rerank": "rerank"}
+    scripted: Any = None
+
+    def rerank(self, handler: _Handler, body: dict[str, Any]) -> None:
+        if self.scripted is not None:
+            handler.send_json(200, self.scripted)
+            return
+        wanted = set(words(body["query"]))
+        results = [
+            {"index": index, "relevance_score": len(wanted & set(words(text))) / max(len(wanted), 1)}
+            for index, text in enumerate(body["documents"])
+        ]
+        results.sort(key=lambda result: -result["relevance_score"])
+        handler.send_json(200, {"model": body["model"], "results": results[: body["top_n"]]})
 
 
 def _as_asked(vector: np.ndarray, body: dict[str, Any]) -> list[float] | str:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.embeddings.batching import Vector, Vectors, refuse_too_long, unit_rows
-from search.exceptions import RerankUnavailable
+from search.reranking.deadlines import Deadline
+from search.reranking.pairs import passage
+from search.types import Hit
 
 WORD = re.compile(r"\w+")
 SPECIAL_TOKENS = 2
@@ -57,13 +59,15 @@ class FakeReranker:
     name: str = "fake-word-overlap"
     seconds_per_passage: float = 0.0
 
-    def rerank(self, query: str, passages: Sequence[str], *, deadline_seconds: float) -> list[float]:
-        deadline = time.monotonic() + deadline_seconds
+    def rerank(self, query: str, hits: Sequence[Hit], *, deadline_seconds: float) -> list[float]:
+        deadline = Deadline(deadline_seconds, len(hits))
         wanted = set(words(query))
         scores: list[float] = []
-        for passage in passages:
-            if time.monotonic() >= deadline:
-                raise RerankUnavailable(f"deadline: {len(scores)} of {len(passages)} scored")
+        for hit in hits:
+            deadline.remaining(done=len(scores))
             time.sleep(self.seconds_per_passage)
-            scores.append(len(wanted & set(words(passage))) / max(len(wanted), 1))
+            scores.append(len(wanted & set(words(passage(hit)))) / max(len(wanted), 1))
         return scores
+
+    def close(self) -> None:
+        pass

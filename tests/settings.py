@@ -27,3 +27,4 @@ INGESTION_HEARTBEAT_SECONDS = 0.5
 INGESTION_SWEEP_SECONDS = 0.5
 INGESTION_RETRY_SECONDS = 0.2
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SEARCH_RERANKER = None  # what is tested is the order of the engine, unless a test sets one

@@ -35,7 +35,7 @@ def check_sentences() -> list[str]:
 
 def export_folder(source: Path, target: Path, *, precision: Precision) -> None:
     """Writes model.onnx, tokenizer.json and manifest.json into `target`, an empty folder."""
-    _say(f"loading {source.name} with torch")
+    say(f"loading {source.name} with torch")
     from sentence_transformers import SentenceTransformer
 
     # "eager" is the attention whose graph onnxruntime runs best: sdpa's masks and NaN guards cost it a fifth.
@@ -46,26 +46,30 @@ def export_folder(source: Path, target: Path, *, precision: Precision) -> None:
         model_kwargs={"attn_implementation": "eager"},
     )
     model.eval()
-    _write_tokenizer(model, target / "tokenizer.json")
+    write_tokenizer(model.tokenizer, target / "tokenizer.json")
     inputs = tuple(name for name in model.tokenizer.model_input_names if name != "special_tokens_mask")
-    _say("tracing the graph")
-    _trace(model, inputs, target / "model.onnx")
+    say("tracing the graph")
+    sample = model.tokenizer(
+        ["two texts", "of unlike length, so that there is padding"], padding=True, return_tensors="pt"
+    )
+    trace(_graph(model, inputs), sample, target / "model.onnx", inputs=inputs, output="embedding")
     if precision == "int8":
-        _say("quantising to int8, per channel")
-        _quantise(target / "model.onnx")
-    _say("comparing with the fp32 model")
+        say("quantising to int8, per channel")
+        quantise(target / "model.onnx")
+    say("comparing with the fp32 model")
     _check(model, inputs, target, precision=precision)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def _write_tokenizer(model: "SentenceTransformer", path: Path) -> None:
-    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+def write_tokenizer(tokenizer: Any, path: Path) -> None:
+    """Raises SystemExit for a model without a fast tokenizer."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise SystemExit("The model has no fast tokenizer: use SentenceTransformerEmbedder.")
+        raise SystemExit("The model has no fast tokenizer: use the adapter that runs it in torch.")
     backend.save(str(path))
 
 
@@ -86,30 +90,28 @@ def _graph(model: "SentenceTransformer", inputs: tuple[str, ...]) -> "torch.nn.M
     return SentenceVectors().eval()
 
 
-def _trace(model: "SentenceTransformer", inputs: tuple[str, ...], path: Path) -> None:
+def trace(graph: "torch.nn.Module", sample: Any, path: Path, *, inputs: tuple[str, ...], output: str) -> None:
+    """Writes a graph from token tensors (texts, tokens), as in `sample`, to a row or number for each text."""
     import torch
 
-    sample = model.tokenizer(
-        ["two texts", "of unlike length, so that there is padding"], padding=True, return_tensors="pt"
-    )
     axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in inputs}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter(
             "ignore"
         )  # The tracer's remarks on shapes; the comparison below is what counts.
         torch.onnx.export(
-            _graph(model, inputs),
+            graph,
             tuple(sample[name] for name in inputs),
             str(path),
             input_names=list(inputs),
-            output_names=["embedding"],
-            dynamic_axes={**axes, "embedding": {0: "batch"}},
+            output_names=[output],
+            dynamic_axes={**axes, output: {0: "batch"}},
             opset_version=OPSET,
             dynamo=False,
         )
 
 
-def _quantise(path: Path) -> None:
+def quantise(path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     full = path.with_name("fp32.onnx")
@@ -135,7 +137,7 @@ def _check(
     actual = _vectors(OnnxModel(folder, manifest), check_sentences())
     cosines = np.sum(expected * actual, axis=1)
     lowest, mean = float(cosines.min()), float(cosines.mean())
-    _say(f"cosine to fp32 over {len(actual)} texts: lowest {lowest:.4f}, mean {mean:.4f}")
+    say(f"cosine to fp32 over {len(actual)} texts: lowest {lowest:.4f}, mean {mean:.4f}")
     if lowest < LOWEST_COSINE[precision] or mean < MEAN_COSINE[precision]:
         raise SystemExit(
             f"Cosine to fp32: lowest {lowest:.4f}, mean {mean:.4f}. Too far off: the export is refused."
@@ -143,7 +145,7 @@ def _check(
     replace(manifest, cosine_min=round(lowest, 6), cosine_mean=round(mean, 6)).write(folder)
 
 
-def _vectors(model: OnnxModel, texts: list[str]) -> Vectors:
+def _vectors(model: OnnxModel[Manifest], texts: list[str]) -> Vectors:
     encodings = model.cutting_tokenizer.encode_batch(texts)
     batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], size=CHECK_BATCH_SIZE)
     return embed_in_batches(

@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Generic, Literal, TypeVar
 
 import structlog
 
@@ -31,27 +31,47 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What an export holds. The cosines: agreement with the fp32 torch model on check_sentences.txt."""
+class GraphManifest:
+    """What every export says of its graph; what it is an export of says more."""
 
     format: int
     model_sha256: str
-    dimension: int
     max_tokens: int
     pad_id: int
     inputs: tuple[str, ...]
-    cosine_min: float
-    cosine_mean: float
 
     def write(self, folder: Path) -> None:
         (folder / "manifest.json").write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+@dataclass(frozen=True, kw_only=True)
+class Manifest(GraphManifest):
+    """Of an embedder. The cosines: agreement with the fp32 torch model on check_sentences.txt."""
+
+    dimension: int
+    cosine_min: float
+    cosine_mean: float
+
+
+M = TypeVar("M", bound=GraphManifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter(Generic[M]):
+    """A kind of export: the module that writes one (`python -m MODULE SOURCE PRECISION TARGET`) and its manifest."""
+
+    module: str
+    manifest: type[M]
+
+
+EMBEDDER = Exporter("search.embeddings.export", Manifest)
+
+
+def read_manifest(folder: Path, kind: type[M]) -> M | None:
     """The manifest of a whole export in that folder, else None."""
     try:
         raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        manifest = Manifest(**{**raw, "inputs": tuple(raw["inputs"])})
+        manifest = kind(**{**raw, "inputs": tuple(raw["inputs"])})
         whole = manifest.model_sha256 == file_sha256(folder / "model.onnx")
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -59,10 +79,10 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedModel:
+class ExportedModel(Generic[M]):
     folder: Path
     variant: str
-    manifest: Manifest
+    manifest: M
 
 
 def log_progress(line: str) -> None:
@@ -70,19 +90,25 @@ def log_progress(line: str) -> None:
 
 
 def ensure_exported(
-    model: str, *, precision: Precision, cache_dir: Path, report: Callable[[str], None] = log_progress
-) -> ExportedModel:
+    model: str,
+    *,
+    precision: Precision,
+    cache_dir: Path,
+    exporter: Exporter[M],
+    report: Callable[[str], None] = log_progress,
+) -> ExportedModel[M]:
     """The model's export, made now (10 to 40 s) if the cache has none; one process makes it, others wait."""
     source = resolve_model(model)
     variant = variant_name(model, kind=f"{precision}-onnx", revision=weights_sha256(source))
     folder = cache_dir / variant
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, exporter.manifest)
     if manifest is None:
         with _locked(folder) as lock:
-            manifest = read_manifest(folder)
+            manifest = read_manifest(folder, exporter.manifest)
             if manifest is None:
-                _export(source, folder, precision=precision, lock=lock, report=report)
-                manifest = read_manifest(folder)
+                arguments = [exporter.module, str(source), precision]
+                _export(arguments, folder, lock=lock, report=report)
+                manifest = read_manifest(folder, exporter.manifest)
     if manifest is None:
         raise EmbeddingUnavailable(f"The export in {folder} is not whole.")
     return ExportedModel(folder=folder, variant=variant, manifest=manifest)
@@ -100,13 +126,11 @@ def _locked(folder: Path) -> Iterator[IO[str]]:
         yield lock
 
 
-def _export(
-    source: Path, folder: Path, *, precision: Precision, lock: IO[str], report: Callable[[str], None]
-) -> None:
+def _export(arguments: Sequence[str], folder: Path, *, lock: IO[str], report: Callable[[str], None]) -> None:
     stage = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
-    command = [sys.executable, "-m", "search.embeddings.export", str(source), precision, str(stage)]
+    command = [sys.executable, "-m", *arguments, str(stage)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         # The child holds the lock too: should we be killed, nobody else starts while it still writes.
         child = subprocess.Popen(  # noqa: S603 (our own interpreter, a list of arguments)
@@ -123,7 +147,7 @@ def _export(
         if child.returncode != 0:
             errors.seek(0)
             raise EmbeddingUnavailable(
-                f"The ONNX export of {source} failed: {errors.read().strip()[-ERROR_TAIL_CHARACTERS:]}"
+                f"The ONNX export of {arguments[1]} failed: {errors.read().strip()[-ERROR_TAIL_CHARACTERS:]}"
             )
     shutil.rmtree(folder, ignore_errors=True)
     stage.rename(folder)

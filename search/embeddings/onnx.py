@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +25,19 @@ from search.embeddings.batching import (
     refuse_too_long,
     unit_rows,
 )
-from search.embeddings.exported import Manifest, Precision, ensure_exported, log_progress
+from search.embeddings.exported import EMBEDDER, GraphManifest, Precision, ensure_exported, log_progress
 from search.embeddings.micro_batches import MicroBatches
 from search.embeddings.model_folders import with_prompts
 
+M = TypeVar("M", bound=GraphManifest)
 ERRORS_ONLY = 3
 _QUERIES_AT_ONCE = 16
 
 
-class OnnxModel:
-    """An exported folder, loaded: token ids to sentence vectors (pooling and scaling are in the graph)."""
+class OnnxModel(Generic[M]):
+    """An exported folder, loaded: token ids to sentence vectors or scores, whatever the graph ends in."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: M) -> None:
         self.manifest = manifest
         self.tokenizer = _tokenizer(folder)
         self.cutting_tokenizer = _tokenizer(folder)
@@ -45,7 +47,7 @@ class OnnxModel:
         )
 
     def run(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
-        """Vectors (n, dimension) of one batch, padded to its longest text."""
+        """What the graph gives for one batch, padded to its longest text: vectors (n, dimension), or scores (n,)."""
         width = max(len(encoding.ids) for encoding in encodings)
         inputs = {
             "input_ids": np.full((len(encodings), width), self.manifest.pad_id, dtype=np.int64),
@@ -102,7 +104,11 @@ class OnnxEmbedder:
         cache_dir = Path(self.cache_dir or settings.SEARCH_MODEL_CACHE_DIR)
         threads = settings.SEARCH_MODEL_THREADS if self.threads is None else self.threads
         exported = ensure_exported(
-            self.model, precision=self.precision, cache_dir=cache_dir, report=self.report
+            self.model,
+            precision=self.precision,
+            cache_dir=cache_dir,
+            exporter=EMBEDDER,
+            report=self.report,
         )
         self._model = OnnxModel(exported.folder, exported.manifest)
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="embed")

@@ -6,7 +6,6 @@ A run's rows are the truth: whoever carries it on asks what has no row yet, so a
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from django.conf import settings
 from django.utils import timezone
 
 from search.evaluation import significance
@@ -16,6 +15,7 @@ from search.evaluation.significance import Comparison
 from search.exceptions import InvalidRequest, SearchError
 from search.models import EvaluationRun, JudgedQuery, Judgement, Profile, QuerySet, RunRow
 from search.profile_settings import version_settings
+from search.reranking.choice import reranker_name
 from search.tenants import live_target
 from search.types import Principal, RetrievalSettings
 
@@ -38,7 +38,6 @@ def start(query_set: QuerySet, *, mode: str, profile: RetrievalSettings) -> Eval
         raise LabError("The tenant has no index yet: it has no document.")
     if not (count := query_set.queries.count()):
         raise LabError(f"The query set {query_set.name!r} has no query.")
-    reranker = settings.SEARCH_RERANKER["OPTIONS"].get("model", "") if settings.SEARCH_RERANKER else ""
     return EvaluationRun.objects.create(
         query_set=query_set,
         mode=mode,
@@ -48,7 +47,7 @@ def start(query_set: QuerySet, *, mode: str, profile: RetrievalSettings) -> Eval
         index=target.name,
         content_version=target.content_version,
         variant=target.variant,
-        reranker=reranker,
+        reranker=reranker_name(profile),
         query_count=count,
     )
 

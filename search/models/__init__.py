@@ -8,6 +8,7 @@ from search.models.documents import Document, Edition
 from search.models.indexes import MetadataField, SearchIndex
 from search.models.judging import JudgedQuery, Judgement, QuerySet
 from search.models.profiles import Profile
+from search.models.rerankers import TrainedReranker
 from search.models.runs import EvaluationRun, RunRow
 from search.models.tenants import ApiKey, Membership, Tenant, User
 
@@ -27,5 +28,6 @@ __all__ = [
     "RunRow",
     "SearchIndex",
     "Tenant",
+    "TrainedReranker",
     "User",
 ]

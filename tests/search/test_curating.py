@@ -161,7 +161,7 @@ def test_pins_stay_on_top_of_a_reranked_list(
     from tests.fakes import FakeReranker
 
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
-    monkeypatch.setattr(hits, "get_reranker", FakeReranker)
+    monkeypatch.setattr(hits, "get_reranker", lambda tenant_id, profile: FakeReranker())
     publish(corpus, "valve of size 3", pins=("canteen",))
     assert ids(search(principal, "valve of size 3"))[:2] == ["canteen", "valve3"]
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from search.embeddings import exported, model_folders
 from search.embeddings.export import check_sentences
-from search.embeddings.exported import Manifest, ensure_exported, read_manifest
+from search.embeddings.exported import EMBEDDER, Manifest, ensure_exported, read_manifest
 from search.embeddings.model_folders import (
     file_sha256,
     resolve_model,
@@ -81,14 +81,14 @@ def whole(tmp_path: Path) -> Path:
 
 
 def test_a_manifest_comes_back_as_it_was_written(whole: Path) -> None:
-    manifest = read_manifest(whole)
+    manifest = read_manifest(whole, Manifest)
     assert manifest is not None
     assert (manifest.dimension, manifest.max_tokens, manifest.inputs) == (384, 256, ("input_ids",))
 
 
 @pytest.mark.parametrize("what", ["no model", "no manifest", "short model", "short manifest", "older format"])
 def test_an_export_that_is_not_whole_is_none(whole: Path, what: str) -> None:
-    manifest = read_manifest(whole)
+    manifest = read_manifest(whole, Manifest)
     assert manifest is not None
     match what:
         case "no model":
@@ -101,14 +101,14 @@ def test_an_export_that_is_not_whole_is_none(whole: Path, what: str) -> None:
             os.truncate(whole / "manifest.json", 30)
         case "older format":
             replace(manifest, format=exported.EXPORT_FORMAT - 1).write(whole)
-    assert read_manifest(whole) is None
+    assert read_manifest(whole, Manifest) is None
 
 
 def test_a_killed_export_is_never_taken_for_whole(tiny_model: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from search.embeddings.exported import ensure_exported\n"
+        "import sys; from pathlib import Path; from search.embeddings.exported import EMBEDDER, ensure_exported\n"
         "def say(line): print(line, flush=True)\n"
-        "ensure_exported(sys.argv[1], precision='int8', cache_dir=Path(sys.argv[2]), report=say)"
+        "ensure_exported(sys.argv[1], precision='int8', cache_dir=Path(sys.argv[2]), exporter=EMBEDDER, report=say)"
     )
     command = [sys.executable, "-c", program, str(tiny_model), str(tmp_path)]
     run = subprocess.Popen(
@@ -188,14 +188,16 @@ def test_a_failed_export_says_why_and_leaves_nothing_whole(
     with pytest.raises(
         EmbeddingUnavailable, match=r"(?s)The ONNX export of .*tiny-cls failed: .*No module named"
     ):
-        ensure_exported(str(tiny_model), precision="fp32", cache_dir=tmp_path / "cache")
+        ensure_exported(str(tiny_model), precision="fp32", cache_dir=tmp_path / "cache", exporter=EMBEDDER)
     assert all(path.suffix in {".lock", ".part"} for path in (tmp_path / "cache").iterdir())
 
 
 def test_a_cache_folder_that_can_not_be_made_is_unavailable(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddingUnavailable, match="No model can be kept in"):
-        ensure_exported(str(tiny_model), precision="fp32", cache_dir=tmp_path / "file" / "cache")
+        ensure_exported(
+            str(tiny_model), precision="fp32", cache_dir=tmp_path / "file" / "cache", exporter=EMBEDDER
+        )
 
 
 def test_the_check_has_a_few_dozen_unlike_texts() -> None:

@@ -249,11 +249,13 @@ def test_a_reranker_orders_the_window_and_its_score_is_shown(
     from tests.fakes import FakeReranker
 
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
-    monkeypatch.setattr(hits, "get_reranker", FakeReranker)
+    monkeypatch.setattr(hits, "get_reranker", lambda tenant_id, profile: FakeReranker())
     body = search(principal, "train tickets refunded pump")
-    scores = [hit["scores"]["rerank"] for hit in body["hits"]]
+    scores = [hit["score"] for hit in body["hits"]]
     assert scores == sorted(scores, reverse=True)
-    assert all(hit["score"] == hit["scores"]["rerank"] for hit in body["hits"])
+    assert body["hits"][0]["scores"]["rerank"] == max(hit["scores"]["rerank"] for hit in body["hits"])
+    in_words = search(principal, "train tickets refunded pump", mode=Mode.LEXICAL)
+    assert all(hit["scores"]["rerank"] is None for hit in in_words["hits"])
     unranked = search(principal, "train tickets refunded pump", rerank=False)
     assert all(hit["scores"]["rerank"] is None for hit in unranked["hits"])
 
@@ -263,7 +265,7 @@ def test_a_reranker_that_fails_leaves_the_fused_order_and_says_so(
 ) -> None:
     from search.exceptions import RerankUnavailable
 
-    def fails() -> None:
+    def fails(tenant_id: int, profile: Any) -> None:
         raise RerankUnavailable("deadline")
 
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}

@@ -164,7 +164,8 @@ def _as_json(outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]]) -> 
         "settings": {
             "embedder": get_embedder().variant,
             "vector_weight": settings.SEARCH_VECTOR_WEIGHT,
-            "reranker": settings.SEARCH_RERANKER and settings.SEARCH_RERANKER["OPTIONS"].get("model"),
+            "reranker": settings.SEARCH_RERANKER
+            and settings.SEARCH_RERANKER["OPTIONS"].get("model", "general"),
             "chunk_tokens": settings.INGESTION_CHUNK_TOKENS,
             "overlap_tokens": settings.INGESTION_OVERLAP_TOKENS,
             "recall_depth": DEEP_DEPTH,
