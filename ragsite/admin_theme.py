@@ -62,6 +62,7 @@ UNFOLD = {
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
                     _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
+                    _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),
                     _menu("Index versions", "database", "admin:search_searchindex_changelist"),
                 ],
             },

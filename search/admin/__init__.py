@@ -1,5 +1,5 @@
 """Admin pages of the read side, one module a noun."""
 
-from search.admin import curation, indexes, people, profiles
+from search.admin import curation, indexes, people, profiles, rerankers
 
-__all__ = ["curation", "indexes", "people", "profiles"]
+__all__ = ["curation", "indexes", "people", "profiles", "rerankers"]

@@ -9,7 +9,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from search.authentication import authenticate_key
-from search.models import ApiKey, Membership, Profile, SearchIndex, Tenant, User
+from search.models import ApiKey, Membership, Profile, SearchIndex, Tenant, TrainedReranker, User
 
 pytestmark = pytest.mark.django_db
 SCOPED = ["apikey", "document", "membership", "metadatafield", "profile", "searchindex", "tenant"]
@@ -123,6 +123,25 @@ def test_index_versions_are_only_read(boss: Client, tenant: Tenant) -> None:
     assert boss.get(address).status_code == 200
     assert boss.post(address, {"name": "x"}).status_code == 403
     assert boss.get("/admin/search/searchindex/add/").status_code == 403
+
+
+def test_a_trained_reranker_shows_its_gain_and_its_telling_features(boss: Client, tenant: Tenant) -> None:
+    reranker = TrainedReranker.objects.create(
+        tenant=tenant,
+        features=["coverage"],
+        model={},
+        query_count=40,
+        before=0.5,
+        after=0.53,
+        p=0.004,
+        folds=[{"queries": 8, "before": 0.5, "after": 0.53}],
+        importances=[["coverage", 0.0123]],
+    )
+    page = boss.get(f"/admin/search/trainedreranker/{reranker.pk}/change/").content.decode()
+    assert "nDCG@10 0.500 → 0.530 (+0.030, not by chance: p 0.004)" in page
+    assert all(shown in page for shown in ("coverage", "+0.0123", "0.530"))
+    assert boss.get("/admin/search/trainedreranker/").status_code == 200
+    assert boss.get("/admin/search/trainedreranker/add/").status_code == 403
 
 
 def test_tenants_and_keys_are_never_deleted_as_rows(boss: Client, tenant: Tenant) -> None:

@@ -1,0 +1,64 @@
+"""`train_reranker TENANT QUERYSET`: a reranker from a tenant's judgements, and what it gains."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from search.evaluation.reranker_training import train
+from search.exceptions import SearchError
+from search.models import QuerySet, TrainedReranker
+
+_TELLING = 10
+
+
+class Command(BaseCommand):
+    help = "Trains a reranker from a judged query set and says what held-out queries gain by it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("tenant", help="slug")
+        parser.add_argument("query_set", help="name of the query set")
+        parser.add_argument("--name", default="own", help="whose next version it becomes (own)")
+        parser.add_argument("--json", type=Path, help="write the figures to this file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        query_set = QuerySet.objects.filter(tenant__slug=options["tenant"], name=options["query_set"]).first()
+        if query_set is None:
+            raise CommandError(f"{options['tenant']!r} has no query set {options['query_set']!r}.")
+        try:
+            reranker = train(query_set, name=options["name"], progress=self._progress)
+        except SearchError as error:
+            raise CommandError(str(error)) from error
+        figures = _figures(reranker)
+        self._print(figures)
+        if options["json"]:
+            options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+    def _progress(self, share: float) -> None:
+        self.stderr.write(f"\r{share:4.0%}", ending="")
+
+    def _print(self, figures: dict[str, Any]) -> None:
+        self.stderr.write("")
+        self.stdout.write(
+            f"{figures['reranker']}: nDCG@10 {figures['before']:.4f} → {figures['after']:.4f}"
+            f" ({figures['gain']:+.4f}, p {figures['p']:.3f}) over {figures['queries']} held-out queries"
+        )
+        for fold in figures["folds"]:
+            self.stdout.write(f"  fold of {fold['queries']}: {fold['before']:.4f} → {fold['after']:.4f}")
+        self.stdout.write("Most telling features (nDCG@10 lost without):")
+        for feature, lost in figures["importances"][:_TELLING]:
+            self.stdout.write(f"  {lost:+.4f}  {feature}")
+
+
+def _figures(reranker: TrainedReranker) -> dict[str, Any]:
+    return {
+        "reranker": str(reranker),
+        "queries": reranker.query_count,
+        "before": round(reranker.before, 5),
+        "after": round(reranker.after, 5),
+        "gain": round(reranker.gain, 5),
+        "p": round(reranker.p, 5),
+        "folds": reranker.folds,
+        "importances": reranker.importances,
+    }
