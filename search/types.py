@@ -92,7 +92,7 @@ class RetrievalSettings:
     popularity_field: str = ""
     rerank_model: str = ""  # empty: the platform's; "none"; or a tenant's own as NAME@VERSION
     rerank_window: int = 20
-    rerank_blend: float = 0.7
+    rerank_blend: float = 0.5
     diversity: float = 0.0
     neighbours: int = 0
     threshold: float | None = None

@@ -19,7 +19,6 @@ from search.reranking.learning import Example, Live, Validation
 from search.reranking.ranking_models import RankingModel
 from search.types import Hit, Principal, SearchRequest
 
-WINDOW = 50  # hits of a query that are learned from
 LEAST_QUERIES = 20
 MOST_QUERIES = 1000
 _ASKED, _VALIDATED = 0.3, 0.9  # of the progress, when asking and when validating is done
@@ -106,7 +105,7 @@ def _hits(principal: Principal, query: JudgedQuery) -> tuple[Hit, ...]:
     request = SearchRequest(
         query=query.text,
         filters=query.filters,
-        top_k=WINDOW,
+        top_k=Live().window,  # features are relative to the hits beside: learned from as many as are reranked
         rerank=False,
         highlight=False,
         with_total=False,

@@ -51,7 +51,7 @@ class Live:
     """How a reranker will be used: the window that it sees, and its part in the order."""
 
     window: int = 20
-    blend: float = 0.7
+    blend: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
