@@ -1,6 +1,8 @@
 """The index versions that a tenant's documents are written to: the live one, one that is being built, and
 one kept for rollback."""
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
@@ -46,6 +48,7 @@ def new_version(tenant: Tenant, *, embedder: str) -> SearchIndex:
         last = SearchIndex.objects.filter(tenant=tenant).order_by("-number").first()
         number = last.number + 1 if last else 1
         return SearchIndex.objects.create(
+            vector_weights=_weights_of_live(tenant, model.variant),
             tenant=tenant,
             number=number,
             name=index.physical_name(tenant, number),
@@ -54,6 +57,12 @@ def new_version(tenant: Tenant, *, embedder: str) -> SearchIndex:
             dimension=model.dimension,
             chunking_version=CHUNKING_VERSION,
         )
+
+
+def _weights_of_live(tenant: Tenant, variant: str) -> list[Any]:
+    """What holds for the same text and model, until the version is probed itself."""
+    live = SearchIndex.objects.filter(tenant=tenant, state=State.LIVE, variant=variant).first()
+    return live.vector_weights if live else []
 
 
 def ensure_mapped(version: SearchIndex) -> None:

@@ -1,19 +1,23 @@
 """RQ's entry points: ids in, a service call. The only place, with the commands, where any exception is caught."""
 
 import threading
+import time
+from collections.abc import Callable
 
 import structlog
 from django.conf import settings
 from django.db import close_old_connections
 
 from ingestion import doorbell, outbox
+from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
-from ingestion.services import ingest, sync
+from ingestion.services import ingest, probe, sync
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
 _stopping = threading.Event()
+_PROBE_PART_SECONDS = 0.5
 
 
 def parser() -> ParserChild:
@@ -82,10 +86,44 @@ def run_sync(sync_run_id: int) -> None:
         sync.fail(sync_run_id, f"{type(error).__name__}: {error}"[:1000])
 
 
+def run_probe(version_id: int) -> None:
+    """Probe an index version that is due, unless another worker does. What is to be ingested meanwhile goes first."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_PROBE, version_id)
+    version = probe.lease(version_id)
+    if version is None:
+        return
+    try:
+        probe.run(version, go_on=_ingestion_first())
+    except (WorkerStopping, *ingest.OUTAGES) as error:  # it stays due
+        logger.warning("probe_put_off", index=version.name, code=error.code)
+    except Exception:
+        logger.exception("probe_failed", index=version.name)
+    finally:
+        probe.release(version)
+
+
+def _ingestion_first() -> Callable[[], None]:
+    """Does what is due, at most every half second."""
+    looked_at = time.monotonic()
+
+    def go_on() -> None:
+        nonlocal looked_at
+        if _stopping.is_set():
+            raise WorkerStopping("Its worker was stopped; another one goes on.")
+        if time.monotonic() - looked_at >= _PROBE_PART_SECONDS:
+            for tenant_id in outbox.tenants_with_due_tasks():
+                run_due_tasks(tenant_id)
+            looked_at = time.monotonic()
+
+    return go_on
+
+
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
     rings = [
         doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()
     ]
     rings += [doorbell.ring(doorbell.RUN_SYNC, run_id) for run_id in sync.due_runs()]
+    rings += [doorbell.ring(doorbell.RUN_PROBE, version_id) for version_id in probe.due()]
     return len(rings)

@@ -12,6 +12,7 @@ from search.caches import SingleFlight
 from search.curation import Curation
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
+from search.leg_weights import automatic_weight
 from search.pinning import pinned, with_pins
 from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
@@ -93,12 +94,16 @@ def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation
         door=door,
         depth=depth,
         size=depth,
-        fusion=fusion_spec(asked.profile),
+        fusion=fusion_spec(asked.profile, automatic_weight=_automatic_weight(asked)),
         facets=facets if counts_are_safe and request.with_total else None,
         explain=request.explain,
         shares_pipeline=not asked.profile.overridden,
     )
     return wanted, curation
+
+
+def _automatic_weight(asked: Asked) -> float | None:
+    return automatic_weight(asked.request.query, asked.target.weights, language=asked.profile.language)
 
 
 def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldSpec]:

@@ -61,7 +61,7 @@ def alias_name(tenant: Tenant) -> str:
 def create_index(index: SearchIndex, metadata_fields: Iterable[tuple[str, str]]) -> None:
     """Make the physical index of a row, with its metadata fields. Harmless when it is there already."""
     body = mapping.index_body(_index_settings(index), meta=_meta(index))
-    with _errors():
+    with engine_errors():
         client = get_write_client()
         if not client.indices.exists(index=index.name):
             client.indices.create(index=index.name, body=body, ignore=400)
@@ -92,7 +92,7 @@ def put_metadata_fields(indexes: Iterable[SearchIndex], fields: Iterable[tuple[s
     body = mapping.metadata_mapping(fields)
     if not body["properties"]["metadata"]["properties"]:
         return
-    with _errors():
+    with engine_errors():
         for index in indexes:
             get_write_client().indices.put_mapping(index=index.name, body=body)
 
@@ -102,24 +102,32 @@ def point_alias(tenant: Tenant, index: SearchIndex) -> None:
     alias = alias_name(tenant)
     removal = {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}}
     actions = [removal, {"add": {"index": index.name, "alias": alias}}]
-    with _errors():
+    with engine_errors():
         get_write_client().indices.update_aliases(body={"actions": actions})
 
 
 def drop_index(name: str) -> None:
-    with _errors():
-        get_write_client().indices.delete(index=name, ignore=404)
+    """Remove an index, and the scratch index beside it that a killed process may have left."""
+    with engine_errors():
+        get_write_client().indices.delete(
+            index=f"{name},{scratch_name(name)}", params={"ignore_unavailable": "true"}
+        )
+
+
+def scratch_name(name: str) -> str:
+    """Where things are tried out with the mapping of an index: see search.sampling."""
+    return f"{name}-scratch"
 
 
 def require_engine() -> None:
     """Raises OpenSearchUnavailable when the engine is down, before work is spent that it would have to take."""
-    with _errors():
+    with engine_errors():
         get_write_client().info()
 
 
 def refresh(name: str) -> None:
     """Make what was written searchable."""
-    with _errors():
+    with engine_errors():
         get_write_client().indices.refresh(index=name)
 
 
@@ -187,7 +195,7 @@ def _bulk_part(name: str, part: list[tuple[Operation, bytes]]) -> list[ItemError
 
 def _send(name: str, part: Sequence[tuple[Operation, bytes]]) -> list[dict[str, Any]]:
     body = b"".join(lines for _, lines in part)
-    with _errors():
+    with engine_errors():
         answer = get_write_client().bulk(body=body, index=name)
     return [next(iter(item.values())) for item in answer["items"]]
 
@@ -249,7 +257,7 @@ def iter_texts(name: str, *, page_size: int = 500) -> Iterator[tuple[str, int, s
 
 
 def _scroll(name: str, body: dict[str, Any], *, page_size: int) -> Iterator[dict[str, Any]]:
-    with _errors():
+    with engine_errors():
         client = get_write_client()
         answer = client.search(index=name, body=body | {"size": page_size}, scroll="5m")
         while hits := answer["hits"]["hits"]:
@@ -264,7 +272,7 @@ def _indexed_chunk(fields: Mapping[str, list[Any]]) -> IndexedChunk:
 
 
 def count_chunks(name: str) -> int:
-    with _errors():
+    with engine_errors():
         return int(get_write_client().count(index=name)["count"])
 
 
@@ -287,7 +295,7 @@ def mark_live(tenant: Tenant, index: SearchIndex) -> None:
     tenant.save(update_fields=["live_index", "content_version"])
 
 
-class _errors:  # noqa: N801  reads as a statement: `with _errors():`
+class engine_errors:  # noqa: N801  reads as a statement: `with engine_errors():`
     """Turns transport errors into the errors of this app; an engine that answers "wrong" stays an error of ours."""
 
     def __enter__(self) -> None:

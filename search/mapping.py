@@ -173,6 +173,12 @@ def searchable_texts(chunk: ChunkRecord, title: str) -> list[str]:
     return [text for text in (chunk.text, title, title, *headings) if text]
 
 
+def with_text(source: Mapping[str, Any], text: str, vector: Any) -> dict[str, Any]:
+    """A chunk as it is written, with another text and its vector: see `searchable_texts`, which puts the text first."""
+    name = text_field(source["language"])
+    return {**source, "body": text, name: [text, *source[name][1:]], VECTOR_FIELD: vector}
+
+
 def document_source(fields: DocumentFields) -> dict[str, Any]:
     """The part of a chunk that may change without a new edition."""
     return {

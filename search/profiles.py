@@ -47,12 +47,13 @@ def _named(tenant_id: int, asked: str) -> RetrievalSettings:
     return version_settings(*rows[0])
 
 
-def fusion_spec(profile: RetrievalSettings) -> FusionSpec:
-    """How the legs are fused. A weight that the profile leaves open is the platform's."""
-    automatic = settings.SEARCH_VECTOR_WEIGHT
+def fusion_spec(profile: RetrievalSettings, *, automatic_weight: float | None = None) -> FusionSpec:
+    """How the legs are fused. A weight that the profile leaves open is `automatic_weight`, or the platform's."""
+    if automatic_weight is None:
+        automatic_weight = settings.SEARCH_VECTOR_WEIGHT
     return FusionSpec(
         technique=profile.fusion,
-        vector_weight=automatic if profile.vector_weight is None else profile.vector_weight,
+        vector_weight=automatic_weight if profile.vector_weight is None else profile.vector_weight,
         rank_constant=profile.rank_constant,
         unrelated_cosine=settings.SEARCH_UNRELATED_COSINE,
     )

@@ -5,7 +5,7 @@ from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant
 from search.prepared import PreparedQuery
 from search.profile_settings import version_settings
-from search.types import IndexTarget, RetrievalSettings
+from search.types import IndexTarget, LanguageWeight, RetrievalSettings
 
 HIDDEN_LIMIT = 1000
 _targets = PreparedQuery(
@@ -16,6 +16,7 @@ _targets = PreparedQuery(
         "live_index__variant",
         "live_index__dimension",
         "live_index__languages",
+        "live_index__vector_weights",
         "uuid",
         "content_version",
         "curation_version",
@@ -42,7 +43,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     tenants = _targets.rows(tenant_id=tenant_id)
     if not tenants or tenants[0][0] is None:
         return None
-    index_id, name, embedder, variant, dimension, languages, tenant_uuid, *versions = tenants[0]
+    index_id, name, embedder, variant, dimension, languages, weights, tenant_uuid, *versions = tenants[0]
     content_version, curation_version, *profile = versions
     return IndexTarget(
         tenant_id=tenant_id,
@@ -56,6 +57,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         curation_version=curation_version,
         languages=tuple(languages),
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),
+        weights=tuple(LanguageWeight(language, weight, chunks) for language, weight, chunks in weights),
         profile=version_settings(*profile) if profile[0] else RetrievalSettings(),
     )
 

@@ -99,6 +99,15 @@ class RetrievalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageWeight:
+    """The weight of the vector leg that a probe found for a language of an index, and how many chunks are in it."""
+
+    language: str
+    vector_weight: float
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexTarget:
     """The index version that serves a tenant now, with what a query must match.
 
@@ -116,6 +125,7 @@ class IndexTarget:
     curation_version: int
     languages: tuple[str, ...]
     schema: FieldSchema = field(repr=False)
+    weights: tuple[LanguageWeight, ...] = ()
     profile: RetrievalSettings = field(default_factory=RetrievalSettings)
 
 

@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from ingestion import content, outbox
 from ingestion.outbox import Claim, Finished
 from ingestion.services.preparation import Draft, Work
-from search.models import Document, Edition, Tenant
+from search.models import Document, Edition, SearchIndex, Tenant
 
 State = Edition.State
 
@@ -73,6 +73,9 @@ def switch(claim: Claim, tenant: Tenant, works: Sequence[Work]) -> None:
             outbox.fail(work.task, code="refused_by_index", reason=work.refusals[0])
         _go_live([work for work in works if not work.refusals and work.task.pk in held])
         Tenant.objects.filter(pk=tenant.pk).update(content_version=F("content_version") + 1)
+        SearchIndex.objects.filter(tenant=tenant).update(
+            changes_since_probe=F("changes_since_probe") + len(works)
+        )
 
 
 def _abandon(works: Iterable[Work]) -> None:

@@ -26,6 +26,25 @@ class SearchIndex(models.Model):
     languages = models.JSONField(
         default=list, help_text="Languages of what was written to it: the fields to ask."
     )
+    vector_weights = models.JSONField(
+        default=list,
+        editable=False,
+        help_text="[language, weight of the vector leg, chunks]: what the last probe found, as queries read it.",
+    )
+    probe = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="The last probe, for people: when, of what, how much each leg found.",
+    )
+    changes_since_probe = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Documents that were switched since the last probe."
+    )
+    probe_after_changes = models.PositiveIntegerField(
+        default=1, editable=False, help_text="So many of them make the next probe due."
+    )
+    probing_until = models.DateTimeField(
+        null=True, editable=False, help_text="A worker's lease on the probe."
+    )
     state = models.CharField(max_length=16, choices=State, default=State.BUILDING)
     created_at = models.DateTimeField(auto_now_add=True)
     live_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from ingestion.models import StoredVector
@@ -53,7 +54,9 @@ def evaluate(folder: Path, *options: str) -> dict[str, Any]:
 
 def nothing_is_left() -> bool:
     rows = Tenant.objects.exists() or Document.objects.exists() or StoredVector.objects.exists()
-    return not rows and get_client().indices.get(index="test-*", ignore=404) == {}
+    return (
+        not rows and get_client().indices.get(index=f"{settings.OPENSEARCH_INDEX_PREFIX}-*", ignore=404) == {}
+    )
 
 
 def test_a_set_is_measured_in_each_mode_and_leaves_nothing_behind(
@@ -112,11 +115,12 @@ def test_a_passage_that_is_refused_is_counted(corpus_set: Path, capsys: pytest.C
     with (corpus_set / "corpus.jsonl").open("a") as file:
         file.write(json.dumps({"_id": "bad", "text": "x", "metadata": {"site": {"nested": 1}}}) + "\n")
     written = evaluate(corpus_set, "--modes=lexical")
-    assert written["loading"]["tiny"] | {"seconds": 0} == {
+    assert written["loading"]["tiny"] | {"seconds": 0, "probe": {}} == {
         "documents": {"live": 4},
         "chunks": written["loading"]["tiny"]["chunks"],
         "seconds": 0,
         "not_loaded": 1,
+        "probe": {},
     }
     assert "NOT LOADED: bad" in capsys.readouterr().err
 
@@ -136,3 +140,16 @@ def test_an_interrupted_measurement_leaves_nothing_behind(
 def test_two_sets_of_one_name_are_refused(corpus_set: Path) -> None:
     with pytest.raises(CommandError, match="tiny"):
         call_command("evaluate", str(corpus_set), str(corpus_set))
+
+
+def test_a_set_is_probed_unless_a_weight_is_given(corpus_set: Path) -> None:
+    written = evaluate(corpus_set, "--modes=hybrid")
+    assert written["loading"]["tiny"]["probe"]["documents"] == 4
+    assert written["settings"]["vector_weight"] is None
+    written = evaluate(corpus_set, "--modes=hybrid", "--vector-weight=0.2")
+    assert (written["loading"]["tiny"]["probe"], written["settings"]["vector_weight"]) == ({}, 0.2)
+
+
+def test_a_weight_above_one_is_refused(corpus_set: Path) -> None:
+    with pytest.raises(CommandError, match="from 0 to 1"):
+        evaluate(corpus_set, "--vector-weight=1.5")

@@ -2,6 +2,7 @@
 
 import time
 from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,15 @@ from django.core.management.base import CommandError, CommandParser
 from embedded.command import ServicesCommand
 from ingestion import jobs
 from ingestion.exceptions import IngestionError
-from ingestion.services import judged_sets, throwaway
+from ingestion.services import judged_sets, probe, throwaway
 from ingestion.services.judged_sets import Loaded, Workers
 from search.embeddings import get_embedder
 from search.evaluation import runs
-from search.evaluation.asking import DEEP_DEPTH, MODES, RERANK, as_readers_ask
+from search.evaluation.asking import DEEP_DEPTH, MODES, RERANK, Asking, as_readers_ask
 from search.evaluation.datasets import JudgedSet, read_set
 from search.evaluation.runs import Figures, MetadataFilter, Run
 from search.exceptions import SearchError
-from search.models import Tenant
+from search.models import SearchIndex, Tenant
 from search.types import Principal
 
 _MISSING_SHOWN = 3
@@ -31,6 +32,12 @@ class Command(ServicesCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
+        parser.add_argument(
+            "--vector-weight",
+            type=_weight,
+            metavar="X",
+            help="the vector leg's weight, in place of what a probe of each set finds",
+        )
         parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
         parser.add_argument(
             "--modes", type=_modes, help=f"of {','.join(MODES)} (default: all that can be run)"
@@ -46,6 +53,7 @@ class Command(ServicesCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._said_at = 0.0
+        self._vector_weight: float | None = options["vector_weight"]
         filters: dict[str, MetadataFilter] = dict(options["metadata_filter"])
         modes = self._modes(options["modes"])
         try:
@@ -59,7 +67,7 @@ class Command(ServicesCommand):
         except KeyboardInterrupt as interrupt:
             raise CommandError("Interrupted; the throw-away tenant is dropped.") from interrupt
         self._print_table({name: figures for name, (_, figures) in outcomes.items()})
-        self.write_json(_as_json(outcomes), options["json"])
+        self.write_json(_as_json(outcomes, self._vector_weight), options["json"])
 
     def _modes(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         if settings.SEARCH_RERANKER is not None:
@@ -75,13 +83,32 @@ class Command(ServicesCommand):
         with throwaway.throwaway_tenant("evaluate") as tenant:
             loaded = self._load(tenant, judged, metadata_filter)
             seconds = round(time.monotonic() - started, 1)
+            probed = self._probe(tenant)
             figures = {}
             for mode in modes:
-                asking = as_readers_ask(Principal(tenant.pk, tenant.uuid), mode)
+                asking = self._asking(tenant, mode)
                 figures[mode] = self._run(judged, Run(asking, loaded.id_prefix, metadata_filter))
             self._say(f"{judged.name}: dropping its tenant", always=True)
         loading = {"documents": loaded.documents, "chunks": loaded.chunks, "seconds": seconds}
-        return loading | {"not_loaded": len(loaded.missing)}, figures
+        return loading | {"not_loaded": len(loaded.missing), "probe": probed}, figures
+
+    def _probe(self, tenant: Tenant) -> dict[str, Any]:
+        """As after a real index build. Returns what it found; nothing where a weight is given."""
+        version = SearchIndex.objects.filter(tenant=tenant, state=SearchIndex.State.LIVE).first()
+        if self._vector_weight is not None or version is None:
+            return {}
+        probed = probe.run(version)
+        weights = ", ".join(f"{language} {weight}" for language, weight, _ in probed.vector_weights)
+        self._say(
+            f"{tenant.slug}: probed in {probed.probe['seconds']} s: {weights or 'the default'}", always=True
+        )
+        return dict(probed.probe)
+
+    def _asking(self, tenant: Tenant, mode: str) -> Asking:
+        asking = as_readers_ask(Principal(tenant.pk, tenant.uuid), mode)
+        if self._vector_weight is None:
+            return asking
+        return replace(asking, profile=replace(asking.profile, vector_weight=self._vector_weight))
 
     def _load(self, tenant: Tenant, judged: JudgedSet, metadata_filter: MetadataFilter | None) -> Loaded:
         loaded = judged_sets.load(
@@ -135,6 +162,13 @@ def _modes(text: str) -> tuple[str, ...]:
     return modes
 
 
+def _weight(text: str) -> float:
+    weight = float(text)
+    if not 0.0 <= weight <= 1.0:
+        raise ArgumentTypeError(f"{text} does not lie from 0 to 1")
+    return weight
+
+
 def _metadata_filter(text: str) -> tuple[str, MetadataFilter]:
     name, colon, keys = text.partition(":")
     query_key, equals, doc_key = keys.partition("=")
@@ -154,7 +188,9 @@ def _read_sets(folders: list[Path], filters: dict[str, MetadataFilter]) -> list[
     return sets
 
 
-def _as_json(outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]]) -> dict[str, Any]:
+def _as_json(
+    outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]], vector_weight: float | None
+) -> dict[str, Any]:
     return {
         "datasets": {
             name: {mode: found.as_json() for mode, found in modes.items()}
@@ -163,7 +199,8 @@ def _as_json(outcomes: dict[str, tuple[dict[str, Any], dict[str, Figures]]]) -> 
         "loading": {name: loading for name, (loading, _) in outcomes.items()},
         "settings": {
             "embedder": get_embedder().variant,
-            "vector_weight": settings.SEARCH_VECTOR_WEIGHT,
+            "vector_weight": vector_weight,  # null: by the probe of each set, under "loading"
+            "default_vector_weight": settings.SEARCH_VECTOR_WEIGHT,
             "reranker": settings.SEARCH_RERANKER
             and settings.SEARCH_RERANKER["OPTIONS"].get("model", "general"),
             "chunk_tokens": settings.INGESTION_CHUNK_TOKENS,
