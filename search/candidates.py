@@ -42,10 +42,17 @@ class Found:
 
     kept: tuple[tuple[Candidate, VisibleDocument], ...]
     retrieved: Retrieved
-    legs: query.Legs
-    door: query.Body
+    wanted: retrieval.CandidatesQuery
     curation: Curation
     pins: int = 0
+
+    @property
+    def legs(self) -> query.Legs:
+        return self.wanted.legs
+
+    @property
+    def door(self) -> query.Body:
+        return self.wanted.door
 
 
 def find_candidates(asked: Asked) -> Found:
@@ -61,11 +68,19 @@ def find_candidates(asked: Asked) -> Found:
             asked, replace(wanted, size=wanted.depth, facets=None), enough=enough
         )
         retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
-    found = Found(kept, retrieved, wanted.legs, wanted.door, curation)
-    return _with_pins(asked, found) if curation.pins else found
+    return _with_pins(asked, Found(kept, retrieved, wanted, curation))
+
+
+def all_candidates(asked: Asked) -> Found:
+    """Every visible candidate as deep as the legs look, for whoever wants to know where one of them stands."""
+    wanted, curation = _candidates_query(asked)
+    retrieved, kept = _visible_candidates(asked, replace(wanted, facets=None), enough=wanted.depth)
+    return _with_pins(asked, Found(kept, retrieved, wanted, curation))
 
 
 def _with_pins(asked: Asked, found: Found) -> Found:
+    if not found.curation.pins:
+        return found
     with asked.clock.stage("pins"):
         pins = pinned(asked, found.curation.pins, legs=found.legs, door=found.door)
     by_document = asked.request.group_by == "document"
@@ -96,7 +111,6 @@ def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation
         size=depth,
         fusion=fusion_spec(asked.profile, automatic_weight=_automatic_weight(asked)),
         facets=facets if counts_are_safe and request.with_total else None,
-        explain=request.explain,
         shares_pipeline=not asked.profile.overridden,
     )
     return wanted, curation

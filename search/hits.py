@@ -65,7 +65,6 @@ def _hit(
         score=score,
         scores=Scores(chunk.lexical, chunk.vector, candidate.score if is_hybrid else None),
         highlights=chunk.highlights,
-        explanation=found.retrieved.explanations.get(chunk.chunk_id),
         curated="pinned" if is_pinned else None,
     )
 

@@ -27,11 +27,9 @@ class SearchPipeline:
 
 
 @lru_cache(maxsize=512)
-def search_pipeline(spec: FusionSpec, *, explain: bool = False) -> SearchPipeline:
-    """The pipeline that fuses so; `explain` adds the parts of each score to the hits."""
+def search_pipeline(spec: FusionSpec) -> SearchPipeline:
+    """The pipeline that fuses so. How it makes a score is computed again in search.fusion, to explain it."""
     body: Body = {"phase_results_processors": [_processor(spec)]}
-    if explain:
-        body["response_processors"] = [{"hybrid_score_explanation": {}}]
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     return SearchPipeline(f"ragsite-{digest}", body)
 

@@ -50,9 +50,7 @@ def vector_query(vector: Any, k: int) -> Body:
     return {"knn": {VECTOR_FIELD: {"vector": vector, "k": k}}}
 
 
-def candidates_body(
-    legs: Legs, *, door: Body, depth: int, size: int, pipeline: Body | str | None, explain: bool = False
-) -> Body:
+def candidates_body(legs: Legs, *, door: Body, depth: int, size: int, pipeline: Body | str | None) -> Body:
     """Step one: the best `size` chunk ids by fused score, of `depth` from each leg.
 
     Hybrid takes the door as its own `filter`, so that it holds for both legs.
@@ -75,8 +73,7 @@ def candidates_body(
         "filter": door,
         "pagination_depth": depth,
     }
-    body |= {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
-    return body | {"explain": True} if explain else body
+    return body | {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
 
 
 def count_body(legs: Legs, *, door: Body, facets: Mapping[str, FieldSpec]) -> Body:
@@ -100,7 +97,7 @@ def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bo
     """Step two: the page by its ids, the legs as named clauses for each hit's BM25 score and cosine."""
     should = [_named(lexical_query(legs.query, legs.languages), LEXICAL)]
     if legs.vector is not None:
-        should.append(_exact_vector(legs.vector))
+        should.append(exact_vector_query(legs.vector))
     body: Body = {
         "size": len(chunk_ids),
         "_source": ["headings", "body", "page", "ordinal"],
@@ -114,8 +111,8 @@ def best_passages_body(legs: Legs, *, document_id: int, edition: int, door: Body
     """The passages of one document that fit the query best; the first ones where none fits at all."""
     should = [lexical_query(legs.query, legs.languages)]
     if legs.vector is not None:
-        should.append(_exact_vector(legs.vector))
-    own = [{"term": {"document_id": {"value": document_id}}}, {"term": {"edition": {"value": edition}}}]
+        should.append(exact_vector_query(legs.vector))
+    own = own_passages(document_id, edition)
     return {
         "size": size,
         "_source": False,
@@ -127,12 +124,24 @@ def best_passages_body(legs: Legs, *, document_id: int, edition: int, door: Body
     }
 
 
+def own_passages(document_id: int, edition: int, *, ordinal: int | None = None) -> list[Body]:
+    """Filters that leave one edition of a document, or one passage of it."""
+    wanted = {"document_id": document_id, "edition": edition, "ordinal": ordinal}
+    return [{"term": {name: {"value": value}}} for name, value in wanted.items() if value is not None]
+
+
+def best_score_body(clause: Body | None, *, within: Sequence[Body]) -> Body:
+    """How many chunks lie within the filters, or match the clause there, and the best one's score."""
+    body: Body = {"query": {"bool": {"filter": list(within), "must": [clause] if clause else []}}}
+    return body | {"size": 1, "_source": False, "stored_fields": "_none_", "track_total_hits": True}
+
+
 def _named(clause: Body, name: str) -> Body:
     return {"bool": {"must": [clause], "_name": name}}
 
 
-def _exact_vector(vector: Any) -> Body:
-    """The plugin's exact score, (1 + cosine) / 2: see `cosine`."""
+def exact_vector_query(vector: Any) -> Body:
+    """Every chunk by the plugin's exact score, (1 + cosine) / 2, however far beyond k: see `cosine`."""
     params = {"field": VECTOR_FIELD, "query_value": vector, "space_type": "cosinesimil"}
     script = {"source": "knn_score", "lang": "knn", "params": params}
     return {"script_score": {"query": {"match_all": {}}, "script": script, "_name": VECTOR}}

@@ -3,8 +3,11 @@
 Both endpoints send, and the response cache holds, exactly this.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from search.stages import SENTENCES, Stage
 from search.types import Answer, Citation, Hit, SearchResult, VisibleDocument
 
 Json = dict[str, Any]
@@ -67,6 +70,18 @@ def hit_json(hit: Hit) -> Json:
     }
     told = {"explanation": hit.explanation, "curated": hit.curated}
     return body | {name: value for name, value in told.items() if value is not None}
+
+
+def whereabouts_json(public_id: str, stage: Stage, facts: Mapping[str, Any], hit: Hit | None) -> Json:
+    """Why a document is, or is not, among the results: the stage, in words, and what was seen up to there."""
+    return {
+        "document": public_id,
+        "found": stage is Stage.FOUND,
+        "stage": stage.value,
+        "detail": SENTENCES[stage],
+        "facts": {name: asdict(known) for name, known in facts.items() if known is not None},
+        "hit": None if hit is None else hit_json(hit),
+    }
 
 
 def citation_json(citation: Citation) -> Json:

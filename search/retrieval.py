@@ -43,7 +43,6 @@ class CandidatesQuery:
     size: int
     fusion: FusionSpec
     facets: Mapping[str, FieldSpec] | None
-    explain: bool = False
     shares_pipeline: bool = True
 
 
@@ -58,7 +57,6 @@ def candidates(request: CandidatesQuery) -> Retrieved:
         depth=request.depth,
         size=request.size,
         pipeline=_pipeline(request),
-        explain=request.explain,
     )
     bodies = [body]
     if request.facets is not None:
@@ -72,7 +70,6 @@ def candidates(request: CandidatesQuery) -> Retrieved:
         total=total,
         facets=facets,
         is_partial=any(answer["_shards"]["failed"] or answer["timed_out"] for answer in answers),
-        explanations=_explanations(answers[0]) if request.explain else {},
     )
 
 
@@ -102,6 +99,58 @@ def best_passages(
     }
 
 
+def windows(request: CandidatesQuery, legs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What each of the named legs looked at: chunk id → the engine's score, best first."""
+    bodies = [
+        query.candidates_body(
+            replace(request.legs, mode=Mode(leg)),
+            door=request.door,
+            depth=request.depth,
+            size=request.depth,
+            pipeline=None,
+        )
+        for leg in legs
+    ]
+    answers = _multi_search(request.index, bodies)
+    return {
+        leg: {_decode_candidate(hit).chunk_id: hit["_score"] for hit in answer["hits"]["hits"]}
+        for leg, answer in zip(legs, answers, strict=True)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SeenInIndex:
+    """Chunks behind the open door and behind the whole one, and their best BM25 score and cosine there."""
+
+    passages: int
+    filtered: int
+    lexical: float | None
+    vector: float | None
+
+
+def seen_in_index(
+    index: str, legs: query.Legs, *, open_door: Sequence[query.Body], door: Sequence[query.Body]
+) -> SeenInIndex:
+    """What the index has of some chunks, each leg for itself. Raises OpenSearchUnavailable."""
+    lexical = query.lexical_query(legs.query, legs.languages)
+    bodies = [
+        query.best_score_body(None, within=open_door),
+        query.best_score_body(None, within=door),
+        query.best_score_body(lexical, within=door),
+    ]
+    if legs.vector is not None:
+        bodies.append(query.best_score_body(query.exact_vector_query(legs.vector), within=door))
+    answers = [answer["hits"] for answer in _multi_search(index, bodies)]
+    best = [hits["hits"][0]["_score"] if hits["hits"] else None for hits in answers]
+    vector = best[3] if legs.vector is not None else None
+    return SeenInIndex(
+        passages=answers[0]["total"]["value"],
+        filtered=answers[1]["total"]["value"],
+        lexical=best[2],
+        vector=None if vector is None else query.cosine(vector),
+    )
+
+
 def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, Any]]:
     header = encode({"index": index})
     lines = b"".join(header + b"\n" + encode(body) + b"\n" for body in bodies)
@@ -127,7 +176,7 @@ def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
 def _pipeline(request: CandidatesQuery) -> query.Body | str | None:
     if request.legs.mode is not Mode.HYBRID or request.legs.vector is None:
         return None
-    pipeline = search_pipeline(request.fusion, explain=request.explain)
+    pipeline = search_pipeline(request.fusion)
     return _ensured(pipeline) if request.shares_pipeline else pipeline.body
 
 
@@ -148,11 +197,6 @@ def _decode_candidate(hit: Mapping[str, Any]) -> Candidate:
         ordinal=fields["ordinal"][0],
         score=hit["_score"],
     )
-
-
-def _explanations(answer: Mapping[str, Any]) -> dict[str, Any]:
-    hits = answer["hits"]["hits"]
-    return {_decode_candidate(hit).chunk_id: hit["_explanation"] for hit in hits if "_explanation" in hit}
 
 
 def _decode_counts(

@@ -11,6 +11,7 @@ from uuid import uuid4
 from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
+from search.explanation import explained
 from search.hits import read_hits
 from search.metrics import DEGRADED, StageClock
 from search.profiles import retrieval_settings
@@ -100,6 +101,8 @@ def _retrieve(asked: Asked) -> SearchResult:
     if found.retrieved.is_partial:
         asked.degraded.append("partial_results")
     hits = read_hits(asked, found)
+    if asked.request.explain:
+        hits = explained(asked, found, hits)
     for reason in asked.degraded:
         DEGRADED.labels(reason).inc()
     return SearchResult(

@@ -195,7 +195,6 @@ class Retrieved:
     total: Total
     facets: Mapping[str, tuple[FacetValue, ...]]
     is_partial: bool
-    explanations: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
