@@ -61,6 +61,7 @@ UNFOLD = {
                 "items": [
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
                     _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
+                    _menu("Why is it (not) there?", "troubleshoot", "whereabouts"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),
                     _menu("Index versions", "database", "admin:search_searchindex_changelist"),

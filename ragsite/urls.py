@@ -7,10 +7,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
 from search import health, profile_api, streams, views
-from search.api import SearchView
+from search.admin.whereabouts_page import whereabouts_page
+from search.api import ExplainView, SearchView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
+    path("explain", ExplainView.as_view(), name="explain"),
     path("ask", streams.ask, name="ask"),
     path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
     path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
@@ -49,6 +51,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include((api, "api"))),
     path("admin/rq/", include("django_rq.urls")),
+    path("admin/whereabouts/", admin.site.admin_view(whereabouts_page), name="whereabouts"),
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(template_name="search/login.html", next_page="/"), name="login"),
     path("logout/", LogoutView.as_view(next_page="/"), name="logout"),

@@ -4,6 +4,7 @@
 Answers are the API's JSON, as the cache holds them. One cites only what was in its context.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -165,14 +166,24 @@ def _from_documents(
     search = _search_request(question.request)
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
     asked = question.request.question
-    threshold = settings.SEARCH_REFUSAL_COSINE if profile.threshold is None else profile.threshold
     with clock.stage("context"):
         counter = _token_counter(target)
         passages = assemble(result.hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
-        relevant = is_relevant(asked, passages, least_cosine=threshold)
+        relevant = is_relevant(asked, passages, least_cosine=_threshold(profile))
         prompt = build_prompt(asked, passages, history=question.request.history)
     prepared = PreparedAnswer(question, clock, prompt, result.hits, (*degraded, *result.degraded))
     return prepared if relevant else _refused(prepared)
+
+
+def is_refused(question: str, hits: Sequence[Hit], target: IndexTarget, profile: RetrievalSettings) -> bool:
+    """Whether these hits are too far from the question to answer it from."""
+    counter = _token_counter(target)
+    passages = assemble(hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
+    return not is_relevant(question, passages, least_cosine=_threshold(profile))
+
+
+def _threshold(profile: RetrievalSettings) -> float:
+    return settings.SEARCH_REFUSAL_COSINE if profile.threshold is None else profile.threshold
 
 
 def _search_request(request: AskRequest) -> SearchRequest:

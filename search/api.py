@@ -1,5 +1,6 @@
-"""The search endpoint. `/ask` lives in `streams`, because its answers stream."""
+"""The endpoints of search and of its explanations. `/ask` lives in `streams`, because its answers stream."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import structlog
@@ -12,7 +13,9 @@ from search import services
 from search.authentication import principal_of
 from search.errors import api_error_of
 from search.metrics import QUERIES
-from search.serializers import SearchSerializer
+from search.rendering import whereabouts_json
+from search.serializers import ExplainSerializer, SearchSerializer
+from search.whereabouts import Sought, whereabouts
 
 logger = structlog.get_logger(__name__)
 _LOGGED = ("request_id", "cache", "timings", "degraded")
@@ -39,3 +42,23 @@ class SearchView(APIView):
         failure = api_error_of(exc)
         QUERIES.labels("search", "invalid" if failure and failure.status < 500 else "error").inc()
         return super().handle_exception(exc)
+
+
+class ExplainView(APIView):
+    """Why a document is, or is not, among the results of a search: the stage that lost it."""
+
+    scope: ClassVar[str] = "explain"
+
+    @extend_schema(
+        request=ExplainSerializer,
+        responses={200: OpenApiResponse(description="The stage, and what it was told by")},
+    )
+    def post(self, request: Request) -> Response:
+        search, sought = ExplainSerializer.sought(request.data)
+        principal = principal_of(request)
+        if sought["groups"] is not None:
+            principal = replace(principal, groups=tuple(sought["groups"]))
+        document = Sought(sought["document"], sought["passage"], asks=sought["ask"])
+        found = whereabouts(principal, search, document)
+        facts = {"record": found.record, "index": found.index, "ranking": found.ranking}
+        return Response(whereabouts_json(document.public_id, found.stage, facts, found.hit))

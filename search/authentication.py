@@ -16,7 +16,7 @@ from search.models import ApiKey, Membership, Tenant
 from search.prepared import PreparedQuery
 from search.types import Principal
 
-SCOPES = ("search", "ask", "documents", "sources", "profiles")
+SCOPES = ("search", "ask", "documents", "sources", "profiles", "explain")
 _PREFIX_LENGTH = 11
 _keys = PreparedQuery(
     lambda key_hash: ApiKey.objects.filter(key_hash=key_hash).values_list(

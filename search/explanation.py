@@ -10,7 +10,8 @@ from search import query, retrieval
 from search.asked import Asked
 from search.candidates import Found
 from search.fusion import FusedParts, LegPart, Window, fused_parts
-from search.types import Hit, Mode
+from search.reranking.choice import reranker_name
+from search.types import Hit, Mode, RetrievalSettings
 
 Json = dict[str, Any]
 _LEGS = {
@@ -29,7 +30,8 @@ def explained(asked: Asked, found: Found, hits: tuple[Hit, ...]) -> tuple[Hit, .
     parts = fused_parts(windows[query.LEXICAL], windows[query.VECTOR], found.wanted.fusion)
     none = FusedParts(None, None)
     return tuple(
-        replace(hit, explanation=_explanation(hit, parts.get(hit.chunk_id, none), found)) for hit in hits
+        replace(hit, explanation=_explanation(hit, parts.get(hit.chunk_id, none), found, asked.profile))
+        for hit in hits
     )
 
 
@@ -39,9 +41,14 @@ def legs_windows(found: Found) -> dict[str, Window]:
     return {leg: read.get(leg, {}) for leg in (query.LEXICAL, query.VECTOR)}
 
 
-def _explanation(hit: Hit, parts: FusedParts, found: Found) -> Json:
+def _explanation(hit: Hit, parts: FusedParts, found: Found, profile: RetrievalSettings) -> Json:
     is_fused = found.wanted.legs.mode is Mode.HYBRID
     fusion = {"technique": found.wanted.fusion.technique.value, "score": parts.score}
+    rerank = {
+        "model": reranker_name(profile),
+        "score": hit.scores.rerank,
+        "blend": profile.rerank_blend,
+    }
     curation = {"pinned": hit.curated == "pinned", "rules": list(found.curation.rules)}
     return {
         "score": hit.score,
@@ -51,7 +58,7 @@ def _explanation(hit: Hit, parts: FusedParts, found: Found) -> Json:
             and _leg(parts.vector, query.cosine(parts.vector.raw), is_fused=is_fused),
         },
         "fusion": fusion if is_fused else None,
-        "rerank": hit.scores.rerank,
+        "rerank": rerank if hit.scores.rerank is not None else None,
         "curation": curation if found.curation.rules else None,
     }
 

@@ -82,7 +82,10 @@ class SearchSerializer(StrictSerializer):
     @classmethod
     def request(cls, data: Any) -> SearchRequest:
         """The validated request. Raises ValidationError."""
-        fields = cls.validated(data)
+        return cls.search_request(cls.validated(data))
+
+    @staticmethod
+    def search_request(fields: dict[str, Any]) -> SearchRequest:
         return SearchRequest(
             **fields
             | {
@@ -91,6 +94,35 @@ class SearchSerializer(StrictSerializer):
                 "filters": fields.get("filters"),
             }
         )
+
+
+class ExplainSerializer(SearchSerializer):
+    """A search, and the document that is or is not among its results."""
+
+    document = serializers.CharField(max_length=512)
+    passage = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        help_text="One passage of it, by its ordinal.",
+    )
+    groups = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        allow_null=True,
+        default=None,
+        max_length=100,
+        help_text="Look as someone with these groups. Without it: the key's own.",
+    )
+    ask = serializers.BooleanField(default=False, help_text="As evidence of an answer rather than a result.")
+
+    @classmethod
+    def sought(cls, data: Any) -> tuple[SearchRequest, dict[str, Any]]:
+        """The validated search, and which document is sought in it, by whom. Raises ValidationError."""
+        fields = cls.validated(data)
+        sought = {name: fields.pop(name) for name in ("document", "passage", "groups", "ask")}
+        return cls.search_request(fields), sought
 
 
 class MessageSerializer(StrictSerializer):

@@ -80,13 +80,15 @@ class IndexFacts:
 class RankingFacts:
     """Where its passages came in the flow, counted from 1; None: they did not.
 
-    `places` are among fused, visible results; `window` of them were read back. `shown` is the place on the page.
-    `passage_lost` is set when one passage was asked for and another of its document stands for it.
+    `place` is among fused, visible results, of which the page shows `first` to `last` and `window` were read back.
+    `shown` is the place on the page. `passage_lost`: another passage of its document stands for the one that is sought.
     """
 
     lexical_rank: int | None
     vector_rank: int | None
     place: int | None
+    first: int
+    last: int
     window: int
     is_reranked: bool
     shown: int | None
@@ -132,9 +134,11 @@ def ranking_stage(index: IndexFacts, ranking: RankingFacts) -> Stage:
         return Stage.COLLAPSED if ranking.passage_lost else Stage.FOUND
     if ranking.place is None:
         return _lost_by_the_legs(index)
+    if not ranking.is_reranked:
+        return Stage.BELOW_PAGE
     if ranking.place > ranking.window:
-        return Stage.BELOW_WINDOW if ranking.is_reranked else Stage.BELOW_PAGE
-    return Stage.RERANKED if ranking.is_reranked else Stage.BELOW_PAGE
+        return Stage.BELOW_WINDOW
+    return Stage.RERANKED if ranking.first <= ranking.place <= ranking.last else Stage.BELOW_PAGE
 
 
 def _lost_by_the_legs(index: IndexFacts) -> Stage:

@@ -187,6 +187,7 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
     with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
         _sign_in(page)
         _pin_from_a_preview(page)
+        _ask_why_it_is_not_there(page)
         _delete_a_document(page)
         page.goto("/?q=E-42&mode=lexical")
         expect(page.locator("#results-title")).to_contain_text("No results")
@@ -308,6 +309,21 @@ def _pin_from_a_preview(page: Page) -> None:
     expect(page.locator(".hits")).not_to_contain_text("canteen")
     _check(page)
     _shoot(page, "curated")
+
+
+def _ask_why_it_is_not_there(page: Page) -> None:
+    page.goto("/admin/whereabouts/")
+    page.get_by_label("What was asked").fill("budget of the pump")
+    page.get_by_label("The document that is looked for").fill("notes")
+    page.get_by_role("button", name="Find out").click()
+    page.get_by_role("radio", name=re.compile("canteen")).check()
+    page.get_by_role("button", name="Find out").click()
+    expect(page.locator("#stage")).to_have_text("A curation rule hides it for this query.")
+    page.get_by_label("The document that is looked for").fill("pump-budget")
+    page.get_by_role("button", name="Find out").click()
+    expect(page.locator("#stage")).to_have_text("It is among the results.")
+    expect(page.locator("#parts tbody tr")).to_have_count(2)
+    _shoot(page, "admin-whereabouts")
 
 
 def _delete_a_document(page: Page) -> None:

@@ -118,7 +118,8 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=[(scope, scope) for scope in SCOPES],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         initial=["search", "ask"],
-        help_text="search and ask read; documents and sources write; profiles changes how is searched.",
+        help_text="search and ask read; documents and sources write; profiles changes how is searched; explain says "
+        "for any groups why a document is not found, so it is for staff.",
     )
     groups = LinesField(
         required=False,

@@ -83,3 +83,19 @@ def test_without_asking_nothing_is_explained(corpus: Tenant, principal: Principa
     body = services.search(principal, SearchRequest("pump"))
     assert "explanation" not in body["hits"][0]
     assert "explain" not in body["timings"]
+
+
+def test_the_rerankers_part_is_told(
+    corpus: Tenant, principal: Principal, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from search import hits
+    from tests.fakes import FakeReranker
+
+    settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
+    monkeypatch.setattr(hits, "get_reranker", lambda tenant_id, profile: FakeReranker())
+    reranked, plain = (explained(principal, "pump valve", rerank=rerank)[0] for rerank in (True, False))
+    told = reranked["explanation"]["rerank"]
+    assert told["score"] == reranked["scores"]["rerank"]
+    assert 0 < told["blend"] <= 1
+    assert "FakeReranker" in told["model"]
+    assert plain["explanation"]["rerank"] is None
