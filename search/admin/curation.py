@@ -124,7 +124,18 @@ class CurationRuleAdmin(TenantScopedAdmin):
         return not is_published and super().has_change_permission(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: CurationRule | None = None) -> tuple[str, ...]:
-        return ("tenant",) if obj else ()
+        return ("tenant", "all_queries") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: CurationRule | None = None) -> Any:
+        """A published rule's queries are shown as people wrote them rather than as they are stored."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        shown = tuple("all_queries" if name == "queries" else name for name in _FIELDS)
+        return ((None, {"fields": shown}), self.fieldsets[1])
+
+    @column("queries")
+    def all_queries(self, rule: CurationRule) -> str:
+        return " · ".join(rule.queries)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what fits the rule's state."""

@@ -138,6 +138,8 @@ def test_a_published_rule_changes_in_a_draft_alone(boss: Client, corpus: Tenant)
     assert moved.headers["HX-Redirect"] == f"{RULES}{draft.pk}/preview/"
     page = boss.get(f"{RULES}{rule.pk}/change/").content.decode()
     assert ("/withdraw/" in page, "/publish/" in page) == (True, False)
+    CurationRule.objects.filter(pk=rule.pk).update(queries=["valve", "valves"])
+    assert "valve · valves" in boss.get(f"{RULES}{rule.pk}/change/").content.decode()
 
 
 def test_deleting_a_published_rule_ends_it_at_once(
