@@ -8,11 +8,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from ingestion import api as ingestion_api
 from search import health, profile_api, streams, views
 from search.admin.whereabouts_page import whereabouts_page
-from search.api import ExplainView, SearchView
+from search.api import ExplainView, SearchView, SuggestView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
     path("explain", ExplainView.as_view(), name="explain"),
+    path("suggest", SuggestView.as_view(), name="suggest"),
     path("ask", streams.ask, name="ask"),
     path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
     path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
@@ -58,5 +59,6 @@ urlpatterns = [
     path("", views.home, name="page-home"),
     path("t/<slug:slug>/", views.tenant_page, name="page-tenant"),
     path("t/<slug:slug>/ask", views.page_ask, name="page-ask"),
+    path("t/<slug:slug>/suggest", views.page_suggest, name="page-suggest"),
     path("t/<slug:slug>/document", views.document_page, name="page-document"),
 ]

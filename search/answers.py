@@ -13,7 +13,16 @@ from django.conf import settings
 
 from search.caches import CacheScope, SingleFlight
 from search.citations import CheckedAnswer, check_answer
-from search.context import PROMPT_VERSION, REFUSAL, CountTokens, Prompt, assemble, build_prompt, is_refusal
+from search.context import (
+    PROMPT_VERSION,
+    REFUSAL,
+    CountTokens,
+    Prompt,
+    assemble,
+    build_prompt,
+    is_refusal,
+    widened,
+)
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, GenerationUnavailable
 from search.generation import Generator, get_generator
@@ -116,6 +125,7 @@ def answer_scope(
 ) -> CacheScope:
     asked = {
         "question": request.question,
+        "facet_filters": request.facet_filters,
         "top_k": request.top_k,
         "history": [[message.role, message.content] for message in request.history],
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
@@ -168,7 +178,8 @@ def _from_documents(
     asked = question.request.question
     with clock.stage("context"):
         counter = _token_counter(target)
-        passages = assemble(result.hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
+        hits = [widened(hit) for hit in result.hits]
+        passages = assemble(hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
         relevant = is_relevant(asked, passages, least_cosine=_threshold(profile))
         prompt = build_prompt(asked, passages, history=question.request.history)
     prepared = PreparedAnswer(question, clock, prompt, result.hits, (*degraded, *result.degraded))
@@ -191,6 +202,7 @@ def _search_request(request: AskRequest) -> SearchRequest:
     return SearchRequest(
         query=request.question,
         filters=request.filters,
+        facet_filters=request.facet_filters,
         top_k=request.top_k,
         group_by="chunk",
         profile=request.profile,

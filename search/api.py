@@ -1,4 +1,4 @@
-"""The endpoints of search and of its explanations. `/ask` lives in `streams`, because its answers stream."""
+"""The endpoints of search, of its explanations and of suggestions. `/ask` lives in `streams`: its answers stream."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from search import services
+from search import services, suggestions
 from search.authentication import principal_of
 from search.errors import api_error_of
 from search.metrics import QUERIES
 from search.rendering import whereabouts_json
-from search.serializers import ExplainSerializer, SearchSerializer
+from search.serializers import ExplainSerializer, SearchSerializer, SuggestSerializer
 from search.whereabouts import Sought, whereabouts
 
 logger = structlog.get_logger(__name__)
@@ -62,3 +62,16 @@ class ExplainView(APIView):
         found = whereabouts(principal, search, document)
         facts = {"record": found.record, "index": found.index, "ranking": found.ranking}
         return Response(whereabouts_json(document.public_id, found.stage, facts, found.hit))
+
+
+class SuggestView(APIView):
+    """Titles that go on what is being typed."""
+
+    scope: ClassVar[str] = "search"
+
+    @extend_schema(
+        parameters=[SuggestSerializer], responses={200: OpenApiResponse(description="Suggestions, timings")}
+    )
+    def get(self, request: Request) -> Response:
+        asked = SuggestSerializer.validated(request.query_params.dict())
+        return Response(suggestions.suggest(principal_of(request), asked["q"], size=asked["size"]))

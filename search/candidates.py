@@ -6,20 +6,23 @@ from typing import Any
 
 from django.utils import timezone
 
-from search import caches, filters, query, retrieval
+from search import caches, facets, filters, query, retrieval
 from search.asked import Asked
+from search.boosts import Boosts
 from search.caches import SingleFlight
+from search.counting import Counting
 from search.curation import Curation
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
 from search.leg_weights import automatic_weight
+from search.ordering import is_listed
 from search.pinning import pinned, with_pins
 from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
 from search.tenants import HIDDEN_LIMIT, hidden_documents
 from search.types import (
     Candidate,
-    FieldSpec,
+    FieldType,
     IndexTarget,
     Mode,
     RetrievalSettings,
@@ -30,21 +33,25 @@ from search.types import (
 )
 from search.visibility import visible_documents
 
+MAX_HITS = 1000
+SPREAD_WINDOW = 50  # hits that diversity puts into an order of its own
+Kept = tuple[tuple[Candidate, VisibleDocument], ...]
 _embeddings = SingleFlight()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Visible candidates in fused order, one a document when grouped, with what was counted beside them.
+    """Visible candidates in order, one a document when grouped, with what was counted beside them.
 
     The first `pins` of them are there because a curation rule pins them.
     """
 
-    kept: tuple[tuple[Candidate, VisibleDocument], ...]
+    kept: Kept
     retrieved: Retrieved
     wanted: retrieval.CandidatesQuery
     curation: Curation
     pins: int = 0
+    next_cursor: str | None = None
 
     @property
     def legs(self) -> query.Legs:
@@ -56,26 +63,50 @@ class Found:
 
 
 def find_candidates(asked: Asked) -> Found:
-    """Step one: as many candidates as the page most likely needs; all of them where those are not enough."""
+    """Step one: as many candidates as the page most likely needs; more where those are not enough.
+
+    The order is one for all pages of a query: the candidates of the profile's depth, then what only a deeper look
+    finds. A single deeper look would order the first ones anew, so that pages would repeat and skip.
+    """
     # Vector mode counts its whole window; else what is behind the page need not be read.
-    wanted, curation = _candidates_query(asked)
-    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else window(asked)
+    wanted, curation = candidates_query(asked)
+    needed = _needed(asked)
+    enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else needed
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
+    counted = retrieved
+    again = replace(wanted, counting=None)
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
-        counted = retrieved
-        retrieved, kept = _visible_candidates(
-            asked, replace(wanted, size=wanted.depth, facets=None), enough=enough
-        )
-        retrieved = replace(retrieved, total=counted.total, facets=counted.facets)
+        size = wanted.depth
+        retrieved, kept = _visible_candidates(asked, again, enough=enough)
+    if len(kept) < needed and len(retrieved.candidates) == size < query.DEEPEST:
+        deeper = replace(again, depth=query.DEEPEST, size=2 * query.DEEPEST)
+        retrieved, deep = _visible_candidates(asked, deeper, enough=needed)
+        kept = _joined(kept, deep, one_a_document=asked.request.group_by == "document")
+    retrieved = replace(
+        retrieved,
+        total=counted.total,
+        facets=counted.facets,
+        has_exact_facets=counted.has_exact_facets,
+    )
     return _with_pins(asked, Found(kept, retrieved, wanted, curation))
 
 
 def all_candidates(asked: Asked) -> Found:
     """Every visible candidate as deep as the legs look, for whoever wants to know where one of them stands."""
-    wanted, curation = _candidates_query(asked)
-    retrieved, kept = _visible_candidates(asked, replace(wanted, facets=None), enough=wanted.depth)
+    wanted, curation = candidates_query(asked)
+    retrieved, kept = _visible_candidates(asked, replace(wanted, counting=None), enough=wanted.depth)
     return _with_pins(asked, Found(kept, retrieved, wanted, curation))
+
+
+def _joined(kept: Kept, deep: Kept, *, one_a_document: bool) -> Kept:
+    """The first ones as they are, then those of the deeper look that are not among them."""
+
+    def key(candidate: Candidate) -> object:
+        return candidate.document_id if one_a_document else candidate.chunk_id
+
+    seen = {key(candidate) for candidate, _ in kept}
+    return (*kept, *((candidate, document) for candidate, document in deep if key(candidate) not in seen))
 
 
 def _with_pins(asked: Asked, found: Found) -> Found:
@@ -87,12 +118,13 @@ def _with_pins(asked: Asked, found: Found) -> Found:
     return replace(found, kept=with_pins(found.kept, pins, by_document=by_document), pins=len(pins))
 
 
-def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation]:
+def candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation]:
     """Step one, behind the door, with what is curated. Too many unacknowledged changes: nothing is counted,
     and that is said."""
     request, principal = asked.request, asked.principal
     with asked.clock.stage("filters"):
-        facets = _facet_fields(request.facets, asked.target)
+        counted = facets.resolve(request.facets, asked.target.schema)
+        selected = facets.selections(request.facet_filters or {}, asked.target.schema)
         parsed = filters.parse(request.filters, asked.target.schema)
         depth = _depth(request, asked.profile)
         hidden = hidden_documents(principal.tenant_id)
@@ -106,11 +138,11 @@ def _candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation
     wanted = retrieval.CandidatesQuery(
         index=asked.target.name,
         legs=legs,
-        door=door,
+        door=filters.narrowed(door, selected.values()),
         depth=depth,
         size=depth,
         fusion=fusion_spec(asked.profile, automatic_weight=_automatic_weight(asked)),
-        facets=facets if counts_are_safe and request.with_total else None,
+        counting=Counting(door, counted, selected) if counts_are_safe and request.with_total else None,
         shares_pipeline=not asked.profile.overridden,
     )
     return wanted, curation
@@ -120,26 +152,17 @@ def _automatic_weight(asked: Asked) -> float | None:
     return automatic_weight(asked.request.query, asked.target.weights, language=asked.profile.language)
 
 
-def _facet_fields(names: Sequence[str], target: IndexTarget) -> dict[str, FieldSpec]:
-    if unknown := [name for name in names if name not in target.schema]:
-        raise InvalidRequest(
-            f"There is no field {unknown[0]!r}.", fields={"facets": [f"Unknown: {', '.join(unknown)}."]}
-        )
-    return {name: target.schema[name] for name in names}
-
-
 def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
-    depth = query.depth_for(page=request.page, top_k=request.top_k, least=profile.k)
-    if request.page * request.top_k > depth:
-        message = f"Results are paged up to the first {depth}."
+    if request.page * request.top_k > MAX_HITS:
+        message = f"Results are paged up to the first {MAX_HITS}; a cursor goes on beyond."
         raise InvalidRequest(message, fields={"page": [message]})
-    return depth
+    return profile.k
 
 
 def _legs(asked: Asked) -> query.Legs:
     """The query with its embedding; without one (the embedder is down) BM25 alone answers, and says so."""
     text, mode = asked.request.query, asked.request.mode
-    lexical = query.Legs(text, asked.target.languages, None, Mode.LEXICAL)
+    lexical = query.Legs(text, asked.target.languages, None, Mode.LEXICAL, boosts=_boosts(asked))
     if mode is Mode.LEXICAL:
         return lexical
     try:
@@ -149,6 +172,22 @@ def _legs(asked: Asked) -> query.Legs:
         asked.degraded.append(error.code)
         return lexical
     return replace(lexical, vector=vector, mode=mode)
+
+
+def _boosts(asked: Asked) -> Boosts | None:
+    """None without weights: then the query is the plain one."""
+    profile = asked.profile
+    field = asked.target.schema.get(profile.popularity_field)
+    popularity = profile.popularity_weight if field is not None and field.type is FieldType.NUMBER else 0.0
+    if not profile.recency_weight and not popularity:
+        return None
+    return Boosts(
+        today=timezone.now().date(),
+        recency_weight=profile.recency_weight,
+        half_life_days=profile.recency_half_life_days,
+        popularity_weight=popularity,
+        popularity_path=field.path if field else "",
+    )
 
 
 def query_embedding(text: str, target: IndexTarget) -> Any:
@@ -179,11 +218,16 @@ def _keep_embedding(target: IndexTarget, text: str, vector: Any) -> None:
 
 def _visible_candidates(
     asked: Asked, wanted: retrieval.CandidatesQuery, *, enough: int
-) -> tuple[Retrieved, tuple[tuple[Candidate, VisibleDocument], ...]]:
+) -> tuple[Retrieved, Kept]:
     with asked.clock.stage("retrieve"):
         retrieved = retrieval.candidates(wanted)
     with asked.clock.stage("visibility"):
-        return retrieved, _visible(asked, retrieved.candidates, enough=enough)
+        return retrieved, visible(asked, retrieved.candidates, enough=enough)
+
+
+def _needed(asked: Asked) -> int:
+    """How many visible candidates a page takes; where hits are spread, all that may come up onto it."""
+    return max(window(asked), SPREAD_WINDOW if asked.profile.diversity else 0)
 
 
 def window(asked: Asked) -> int:
@@ -200,12 +244,11 @@ def reranks(asked: Asked) -> bool:
     request, profile = asked.request, asked.profile
     wanted = request.mode is Mode.HYBRID if request.rerank is None else request.rerank
     first = (request.page - 1) * request.top_k
-    return wanted and bool(reranker_name(profile)) and first < profile.rerank_window
+    is_ranked = not is_listed(request) and first < profile.rerank_window
+    return wanted and bool(reranker_name(profile)) and is_ranked
 
 
-def _visible(
-    asked: Asked, candidates: Sequence[Candidate], *, enough: int
-) -> tuple[tuple[Candidate, VisibleDocument], ...]:
+def visible(asked: Asked, candidates: Sequence[Candidate], *, enough: int) -> Kept:
     """At least `enough` candidates of live editions of visible documents, if there are as many; when grouped, the best
     chunk of each document. Nearly all are visible, so those behind the first `enough` are rarely looked up."""
     grouped = asked.request.group_by == "document"

@@ -5,7 +5,8 @@ Passages are data: their text can neither close its delimiter nor open another, 
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary
 from search.types import ContextPassage, Hit, Message
@@ -18,6 +19,7 @@ REFUSAL = "The documents do not answer this question."
 HISTORY_MESSAGES = 6
 HISTORY_CHARACTERS = 4000
 _SHINGLE = 3
+_LONGEST_OVERLAP = 2000
 _REPEATED_SHARE = 0.9
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
 _MARKER = re.compile(r"\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
@@ -61,6 +63,24 @@ def assemble(hits: Iterable[Hit], *, count_tokens: CountTokens, budget: int) -> 
             chosen.append(ContextPassage(1, hit, _cut(hit, count_tokens=count_tokens, budget=budget)))
             left = 0
     return tuple(chosen)
+
+
+def widened(hit: Hit) -> Hit:
+    """A hit whose text runs on into its neighbours, where it has some."""
+    before = [neighbour.text for neighbour in hit.neighbours if neighbour.ordinal < hit.ordinal]
+    after = [neighbour.text for neighbour in hit.neighbours if neighbour.ordinal > hit.ordinal]
+    texts = [*before, hit.text, *after]
+    rest = [without_overlap(previous, text) for previous, text in pairwise(texts)]
+    return replace(hit, text="\n".join([texts[0], *rest]))
+
+
+def without_overlap(previous: str, text: str) -> str:
+    """`text` without the beginning that `previous` ends with. Overlaps are whole sentences or words."""
+    longest = min(len(previous), len(text) - 1, _LONGEST_OVERLAP)
+    for length in range(longest, 7, -1):
+        if previous.endswith(text[:length]):
+            return text[length:].lstrip()
+    return text
 
 
 def build_prompt(

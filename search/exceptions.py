@@ -35,6 +35,13 @@ class CurationRefused(SearchError):
     status = 409
 
 
+class CursorStale(SearchError):
+    """What a cursor went through has changed since; a new one begins again."""
+
+    code = "cursor_stale"
+    status = 410
+
+
 class NotFound(SearchError):
     code = "not_found"
     status = 404

@@ -52,7 +52,16 @@ class Group:
     members: tuple["Filter", ...]
 
 
-Filter = Comparison | Group
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One value of the field lies in [start, end); None is open. Two comparisons may each be met by another value."""
+
+    field: FieldSpec
+    start: Any | None
+    end: Any | None
+
+
+Filter = Comparison | Group | Span
 
 
 def schema_of(metadata_fields: Iterable[tuple[str, str]]) -> FieldSchema:
@@ -168,9 +177,17 @@ def to_clause(node: Filter) -> Clause:
             return {"bool": {"should": [to_clause(member) for member in members], "minimum_should_match": 1}}
         case Group(_, members):
             return _not(to_clause(members[0]))
+        case Span(spec, start, end):
+            return _span_clause(spec, start, end)
         case Comparison(spec, op, value):
             return _comparison_clause(spec, op, value)
     raise AssertionError(node)
+
+
+def _span_clause(spec: FieldSpec, start: Any | None, end: Any | None) -> Clause:
+    ends = {"gte": start, "lt": end}
+    texts = {op: end.isoformat() if isinstance(end, date) else end for op, end in ends.items()}
+    return {"range": {spec.path: {op: end for op, end in texts.items() if end is not None}}}
 
 
 def _comparison_clause(spec: FieldSpec, op: str, value: Any) -> Clause:
@@ -243,3 +260,9 @@ def door(
     if filters is not None:
         required.append(to_clause(filters))
     return {"bool": {"filter": required, "must_not": must_not}}
+
+
+def narrowed(door: Clause, more: Iterable[Filter]) -> Clause:
+    """The door with more filters behind it; the same where there are none."""
+    clauses = [to_clause(node) for node in more]
+    return {"bool": {"filter": [door, *clauses]}} if clauses else door

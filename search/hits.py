@@ -18,13 +18,16 @@ def read_hits(asked: Asked, found: Found) -> tuple[Hit, ...]:
     request = asked.request
     first, last = (request.page - 1) * request.top_k, request.page * request.top_k
     if reranks(asked):
-        return _reranked(asked, _read(asked, found, found.kept[: window(asked)]))[first:last]
+        return _reranked(asked, hits_of(asked, found, found.kept[: window(asked)]))[first:last]
     if request.rerank and not reranker_name(asked.profile):
         asked.degraded.append("rerank_not_configured")
-    return _read(asked, found, found.kept[first:last])
+    return hits_of(asked, found, found.kept[first:last])
 
 
-def _read(asked: Asked, found: Found, window: Sequence[tuple[Candidate, VisibleDocument]]) -> tuple[Hit, ...]:
+def hits_of(
+    asked: Asked, found: Found, window: Sequence[tuple[Candidate, VisibleDocument]]
+) -> tuple[Hit, ...]:
+    """Candidates read back, in their order. One that is gone from the index is left out."""
     if not window:
         return ()
     with asked.clock.stage("page"):

@@ -11,7 +11,7 @@ from typing import Any
 from search.filters import PUBLIC
 from search.types import ChunkRecord, DocumentFields, FieldType
 
-MAPPING_VERSION = 2
+MAPPING_VERSION = 3
 ANALYZERS: Mapping[str, str] = {
     "ar": "arabic",
     "da": "danish",
@@ -46,6 +46,30 @@ ENGLISH_STOP_WORDS = """
     over under again further then once here there when where why how all any both each few more most other some such no
     nor not only own same so than too very
 """
+# Titles by the beginnings of their words, for suggestions. A part of `title`, so that an older index, which lacks it,
+# still takes the same chunks.
+SUGGEST_FIELD = "title.suggest"
+_SUGGEST_FILTERS = ["lowercase", "asciifolding"]
+SUGGEST_ANALYSIS: Mapping[str, Any] = {
+    "filter": {
+        "beginnings": {"type": "edge_ngram", "min_gram": 1, "max_gram": 15, "preserve_original": True}
+    },
+    "analyzer": {
+        "suggest_titles": {
+            "type": "custom",
+            "tokenizer": "standard",
+            "filter": [*_SUGGEST_FILTERS, "beginnings"],
+        },
+        "suggest_words": {"type": "custom", "tokenizer": "standard", "filter": _SUGGEST_FILTERS},
+    },
+}
+SUGGEST_MAPPING: Mapping[str, Any] = {
+    "type": "text",
+    "analyzer": "suggest_titles",
+    "search_analyzer": "suggest_words",
+    "index_options": "docs",
+    "norms": False,
+}
 OTHER = "other"  # the standard analyzer: words, lower case, no stemming
 VECTOR_FIELD = "vector"
 _NUMBER_TYPES: Mapping[FieldType, str] = {
@@ -82,11 +106,8 @@ def text_field(language: str) -> str:
 def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and mapping of a new physical index. `meta` goes to `_meta`: variant, dimension, chunking version."""
     text_fields = {f"text_{code}": {"type": "text", "analyzer": name} for code, name in ANALYZERS.items()}
-    keyword, date, unindexed = (
-        {"type": "keyword"},
-        {"type": "date"},
-        {"type": "keyword", "index": False, "doc_values": False},
-    )
+    keyword, date = {"type": "keyword"}, {"type": "date"}
+    unindexed = keyword | {"index": False, "doc_values": False}
     return {
         "settings": {
             "index": {
@@ -98,7 +119,9 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
             "analysis": {
                 "analyzer": {
                     ANALYZERS["en"]: {"type": "english", "stopwords": ENGLISH_STOP_WORDS.split()},
-                }
+                    **SUGGEST_ANALYSIS["analyzer"],
+                },
+                "filter": SUGGEST_ANALYSIS["filter"],
             },
         },
         "mappings": {
@@ -118,7 +141,7 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
                 "visible_from": date,
                 "expires_at": date,
                 "page": {"type": "integer", "index": False},
-                "title": unindexed,
+                "title": unindexed | {"fields": {"suggest": SUGGEST_MAPPING}},
                 "headings": unindexed,
                 "body": unindexed,
                 **text_fields,

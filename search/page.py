@@ -15,11 +15,11 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from search.exceptions import InvalidRequest, SearchError
-from search.page_query import MAX_PAGE, PAGE_SIZE, PageQuery, facet_fields
+from search.page_facets import field_label, value_text
+from search.page_query import MAX_PAGE, PAGE_SIZE, PageQuery, sort_fields
 from search.reading import DocumentPart, Passage
-from search.types import FieldSchema, Mode
+from search.types import FieldSchema, FieldType, Mode
 
-MAX_FACET_VALUES = 30
 _MAX_CHIPS = 6
 _SNIPPET_CHARACTERS = 320
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
@@ -31,12 +31,9 @@ MODES = (
     (Mode.LEXICAL, "Words", "Only passages that hold your words"),
     (Mode.VECTOR, "Meaning", "Passages close in meaning, whatever their words"),
 )
-_MEDIA_TYPES = {
-    "text/html": "Web page",
-    "text/markdown": "Markdown",
-    "text/plain": "Text",
-    "application/pdf": "PDF",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
+_SORT_ENDS = {
+    FieldType.DATE: ("oldest first", "newest first"),
+    FieldType.NUMBER: ("lowest first", "highest first"),
 }
 NOTICES = {
     "embedding_unavailable": "Search by meaning is taking a break, so these results match your words only.",
@@ -55,73 +52,13 @@ _SCORES = {"lexical": "Words (BM25)", "vector": "Meaning (cosine)", "fused": "Co
 
 
 @dataclass(frozen=True, slots=True)
-class FacetValueView:
-    value: str
-    label: str
-    count: int
-    is_selected: bool
+class PassageView:
+    """A further passage of a result's document."""
 
-
-@dataclass(frozen=True, slots=True)
-class FacetView:
-    name: str
-    label: str
-    values: tuple[FacetValueView, ...]
-
-    @property
-    def first(self) -> tuple[FacetValueView, ...]:
-        """Shown at once: the ticked ones and the most frequent."""
-        return tuple(value for at, value in enumerate(self.values) if at < 6 or value.is_selected)
-
-    @property
-    def more(self) -> tuple[FacetValueView, ...]:
-        return tuple(value for value in self.values if value not in self.first)
-
-
-def facet_views(facets: Mapping[str, Any], query: PageQuery, schema: FieldSchema) -> list[FacetView]:
-    """Facets that divide the results: between 2 and MAX_FACET_VALUES values, or one that is ticked."""
-    views = [
-        _facet_view(name, facets[name], query.selected.get(name, ()))
-        for name in facet_fields(schema)
-        if name in facets
-    ]
-    return [view for view in views if view.name in query.selected or _divides(view)]
-
-
-def _divides(view: FacetView) -> bool:
-    return 2 <= len(view.values) <= MAX_FACET_VALUES and max(value.count for value in view.values) > 1
-
-
-def _facet_view(name: str, counted: Sequence[Mapping[str, Any]], selected: Sequence[str]) -> FacetView:
-    values = [_facet_value(name, entry["value"], int(entry["count"]), selected) for entry in counted]
-    known = {value.value for value in values}
-    values.sort(key=lambda value: (-value.count, value.label))
-    values += [_facet_value(name, value, 0, selected) for value in selected if value not in known]
-    return FacetView(name, field_label(name), tuple(values[: MAX_FACET_VALUES + len(selected) + 1]))
-
-
-def _facet_value(name: str, value: Any, count: int, selected: Sequence[str]) -> FacetValueView:
-    text = value_text(value)
-    return FacetValueView(text, _value_label(name, text), count, text in selected)
-
-
-def field_label(name: str) -> str:
-    return {"media_type": "File type"}.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
-
-
-def value_text(value: Any) -> str:
-    """A value as an address and a chip say it: 2025 rather than 2025.0."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _value_label(name: str, text: str) -> str:
-    if name == "media_type":
-        return _MEDIA_TYPES.get(text, text)
-    return {"true": "Yes", "false": "No", "": "(none)"}.get(text, text)
+    href: str
+    headings: tuple[str, ...]
+    page: int | None
+    snippets: tuple[SafeString, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +75,7 @@ class HitView:
     snippets: tuple[SafeString, ...]
     chips: tuple[tuple[str, str], ...]
     scores: tuple[tuple[str, str], ...]
+    more: tuple[PassageView, ...]
     is_pinned: bool = False
 
 
@@ -150,12 +88,23 @@ def hit_view(hit: Mapping[str, Any], *, document_url: str) -> HitView:
         original=web_url(document["url"]),
         headings=_path(chunk["headings"], document["title"]),
         page=chunk["page"],
-        snippets=_snippets(hit),
+        snippets=_snippets(document, hit),
         chips=chips(document["metadata"]),
         scores=tuple(
             (_SCORES[name], f"{score:.3f}") for name, score in hit["scores"].items() if score is not None
         ),
+        more=tuple(_passage_view(document, more, document_url) for more in hit.get("more", ())),
         is_pinned=hit.get("curated") == "pinned",
+    )
+
+
+def _passage_view(document: Mapping[str, Any], passage: Mapping[str, Any], document_url: str) -> PassageView:
+    chunk = passage["chunk"]
+    return PassageView(
+        href=passage_url(document_url, document["id"], chunk["ordinal"]),
+        headings=_path(chunk["headings"], document["title"]),
+        page=chunk["page"],
+        snippets=_snippets(document, passage)[:1],
     )
 
 
@@ -164,12 +113,12 @@ def _path(headings: Sequence[str], title: str) -> tuple[str, ...]:
     return tuple(heading for heading in headings if heading.strip().casefold() != title.strip().casefold())
 
 
-def _snippets(hit: Mapping[str, Any]) -> tuple[SafeString, ...]:
-    said = {hit["document"]["title"].strip(), *(heading.strip() for heading in hit["chunk"]["headings"])}
-    fragments = [_without(said, fragment) for fragment in hit["highlights"]]
+def _snippets(document: Mapping[str, Any], passage: Mapping[str, Any]) -> tuple[SafeString, ...]:
+    said = {document["title"].strip(), *(heading.strip() for heading in passage["chunk"]["headings"])}
+    fragments = [_without(said, fragment) for fragment in passage["highlights"]]
     if any(fragments):
         return tuple(_marked(fragment) for fragment in fragments if fragment)
-    text = hit["chunk"]["text"]
+    text = passage["chunk"]["text"]
     short = text if len(text) <= _SNIPPET_CHARACTERS else text[:_SNIPPET_CHARACTERS].rsplit(" ", 1)[0] + " …"
     return (SafeString(escape(short)),)
 
@@ -188,6 +137,16 @@ def _marked(fragment: str) -> SafeString:
 def passage_url(document_url: str, public_id: str, ordinal: int) -> str:
     """Where a passage stands in its document. Ids may hold anything, so they go into the query string."""
     return f"{document_url}?{urlencode({'id': public_id, 'at': ordinal})}#passage-{ordinal}"
+
+
+def sorts(schema: FieldSchema) -> tuple[tuple[str, str], ...]:
+    """(value, label) of each order that the page offers."""
+    offered = [("relevance", "Best match")]
+    for name in sort_fields(schema):
+        rising, falling = _SORT_ENDS[schema[name].type]
+        label = "Published" if name == "published_at" else field_label(name)
+        offered += [(f"-{name}", f"{label}, {falling}"), (name, f"{label}, {rising}")]
+    return tuple(offered)
 
 
 def web_url(url: str) -> str:

@@ -8,15 +8,20 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from search.exceptions import InvalidRequest
+from search.facets import RANGE_SEPARATOR
 from search.filters import BUILT_IN
-from search.types import AskRequest, FieldSchema, FieldType, Mode, SearchRequest
+from search.ordering import RELEVANCE
+from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, SearchRequest
 
 PAGE_SIZE = 10
-MAX_PAGE = 1000
+PASSAGES = 3  # of one document, the further ones folded
+MAX_SORT_FIELDS = 5
+MAX_PAGE = 100  # of PAGE_SIZE: results are paged up to the first 1,000
 MAX_FACET_FIELDS = 16
 FACET_PREFIX = "f."
-_BUILT_IN_FACETS = ("source", "media_type", "language")
-_FACET_TYPES = (FieldType.KEYWORD, FieldType.BOOLEAN, FieldType.NUMBER)
+RANGE_PREFIXES = ("from.", "to.")
+_SORT_TYPES = (FieldType.DATE, FieldType.NUMBER)
+_BUILT_IN_FACETS = ("source", "media_type", "language", "published_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class PageQuery:
     text: str = ""
     mode: Mode = Mode.HYBRID
     page: int = 1
+    sort: str = RELEVANCE
     asks: bool = False
     selected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -37,16 +43,13 @@ class PageQuery:
             raise InvalidRequest(
                 f"A query has {max_characters} characters at most; this one has {len(text)}."
             )
-        names = sorted(name for name in params if name.startswith(FACET_PREFIX))
-        selected = {
-            name.removeprefix(FACET_PREFIX): tuple(dict.fromkeys(params.getlist(name))) for name in names
-        }
         return cls(
             text=text,
             mode=_choice(params.get("mode", Mode.HYBRID.value)),
             page=_page_number(params.get("page", "1")),
+            sort=params.get("sort", RELEVANCE),
             asks=params.get("ask") == "1",
-            selected=selected,
+            selected=_selected(params),
         )
 
     def url(self) -> str:
@@ -55,37 +58,45 @@ class PageQuery:
         if self.mode is not Mode.HYBRID:
             pairs.append(("mode", self.mode.value))
         pairs += [(FACET_PREFIX + name, value) for name, values in self.selected.items() for value in values]
+        if self.sort != RELEVANCE:
+            pairs.append(("sort", self.sort))
         if self.page > 1:
             pairs.append(("page", str(self.page)))
         return f"?{urlencode(pairs)}"
 
-    def filters(self, schema: FieldSchema, *, but: str | None = None) -> dict[str, Any] | None:
-        """The ticked values as the API's filter, optionally without one field's. Raises InvalidRequest."""
-        conditions = [
-            {"field": name, "op": "in", "value": [_typed(name, value, schema) for value in values]}
-            for name, values in self.selected.items()
-            if name != but
-        ]
-        return {"and": conditions} if conditions else None
+    def facet_filters(self, schema: FieldSchema) -> dict[str, list[Any]] | None:
+        """The ticked values, typed. Raises InvalidRequest."""
+        chosen = {
+            name: [_typed(name, value, schema) for value in values] for name, values in self.selected.items()
+        }
+        return chosen or None
 
     def search_request(self, schema: FieldSchema) -> SearchRequest:
-        facets = tuple(name for name in facet_fields(schema) if name not in self.selected)
         return SearchRequest(
             query=self.text,
             mode=self.mode,
-            filters=self.filters(schema),
             top_k=PAGE_SIZE,
             page=self.page,
-            facets=facets,
+            sort=RELEVANCE if self.mode is Mode.VECTOR else self.sort,
+            passages=PASSAGES,
+            facets=tuple(_facet_request(name, schema) for name in facet_fields(schema) if name in schema),
+            facet_filters=self.facet_filters(schema),
         )
 
-    def facet_request(self, name: str, schema: FieldSchema) -> SearchRequest:
-        """Counts a ticked field's other values: what would be found if they were ticked too."""
-        filters = self.filters(schema, but=name)
-        return SearchRequest(self.text, Mode.LEXICAL, filters, top_k=1, facets=(name,), highlight=False)
-
     def ask_request(self, schema: FieldSchema) -> AskRequest:
-        return AskRequest(question=self.text, filters=self.filters(schema))
+        return AskRequest(question=self.text, facet_filters=self.facet_filters(schema))
+
+
+def _selected(params: QueryDict) -> dict[str, tuple[str, ...]]:
+    """The ticked values of each field, and the range that was filled in for it."""
+    selected: dict[str, tuple[str, ...]] = {}
+    for name in sorted(name for name in params if name.startswith(FACET_PREFIX)):
+        selected[name.removeprefix(FACET_PREFIX)] = tuple(dict.fromkeys(params.getlist(name)))
+    for name in sorted({name.partition(".")[2] for name in params if name.startswith(RANGE_PREFIXES)}):
+        start, end = (params.get(prefix + name, "").strip() for prefix in RANGE_PREFIXES)
+        if start or end:
+            selected[name] = (*selected.get(name, ()), f"{start}{RANGE_SEPARATOR}{end}")
+    return selected
 
 
 def _choice(value: str) -> Mode:
@@ -107,7 +118,7 @@ def _typed(name: str, value: str, schema: FieldSchema) -> str | float | bool:
     match schema[name].type:
         case FieldType.BOOLEAN:
             return value == "true"
-        case FieldType.NUMBER:
+        case FieldType.NUMBER if RANGE_SEPARATOR not in value:
             return _number(name, value)
     return value
 
@@ -119,8 +130,20 @@ def _number(name: str, value: str) -> float:
         raise InvalidRequest(f"{name} takes numbers, not {value!r}.") from error
 
 
+def _facet_request(name: str, schema: FieldSchema) -> FacetRequest:
+    return FacetRequest(name, interval="year" if schema[name].type is FieldType.DATE else None)
+
+
 def facet_fields(schema: FieldSchema) -> list[str]:
     """Fields worth counting: the built-in ones, then the tenant's own by name."""
-    own = [name for name in schema if name not in BUILT_IN and not name.startswith("metadata.")]
-    counted = [*_BUILT_IN_FACETS, *(name for name in sorted(own) if schema[name].type in _FACET_TYPES)]
-    return counted[:MAX_FACET_FIELDS]
+    return [*_BUILT_IN_FACETS, *_own_fields(schema)][:MAX_FACET_FIELDS]
+
+
+def sort_fields(schema: FieldSchema) -> list[str]:
+    """Fields that the page offers to sort by: dates and numbers."""
+    named = [name for name in ("published_at", *_own_fields(schema)) if name in schema]
+    return [name for name in named if schema[name].type in _SORT_TYPES][:MAX_SORT_FIELDS]
+
+
+def _own_fields(schema: FieldSchema) -> list[str]:
+    return sorted(name for name in schema if name not in BUILT_IN and not name.startswith("metadata."))

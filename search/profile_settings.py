@@ -117,7 +117,50 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
             overrides=True,
         ),
     },
+    "Order": {
+        "recency_weight": Setting(
+            Kind.NUMBER,
+            "weight of recency",
+            "How much a new document is lifted: at .2 by a fifth, halved with each half-life. 0: not at all.",
+            (0, 0.5),
+            overrides=True,
+        ),
+        "recency_half_life_days": Setting(
+            Kind.WHOLE,
+            "half-life, days",
+            "After so many days a document is lifted half as much. Those without a date are not lifted.",
+            (1, 36_500),
+            overrides=True,
+        ),
+        "popularity_weight": Setting(
+            Kind.NUMBER,
+            "weight of popularity",
+            "How much a document is lifted by the number in its popularity field, at most. 0: not at all.",
+            (0, 0.5),
+            overrides=True,
+        ),
+        "popularity_field": Setting(
+            Kind.TEXT,
+            "popularity field",
+            "A metadata field with numbers, such as views. 9 lift by half of the weight, 99 by two thirds.",
+            (0, 100),
+        ),
+        "diversity": Setting(
+            Kind.NUMBER,
+            "diversity",
+            "0: the best first; towards 1: what repeats the hits above it falls behind (the first 50).",
+            (0, 1),
+            overrides=True,
+        ),
+    },
     "Answers": {
+        "neighbours": Setting(
+            Kind.WHOLE,
+            "neighbours",
+            "How many passages before and after a hit go with it, into answers too.",
+            (0, 5),
+            overrides=True,
+        ),
         "threshold": Setting(
             Kind.NUMBER,
             "threshold",

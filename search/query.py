@@ -6,37 +6,36 @@ no text for the hundreds that will not be shown). Then the page: those ids with 
 per-leg scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.mapping import VECTOR_FIELD, text_field
-from search.types import FieldSpec, Mode
+from search.boosts import Boosts
+from search.mapping import SUGGEST_FIELD, VECTOR_FIELD, text_field
+from search.types import Mode
 
 Body = dict[str, Any]
 CANDIDATE_FIELDS = ("document_id", "edition", "ordinal")
-COUNT_LIMIT = 10_000  # distinct documents are counted exactly up to about here; above it the total is a bound
-FACET_VALUES = 50
 LEXICAL, VECTOR = "lexical", "vector"
 # Several chunks of one document stand among the best: 60 held ten documents in 97 of 100 queries over a manual.
 CANDIDATES_PER_HIT = 6
-_DEPTHS = (100, 200, 500, 1000)
+# Of a boost in the vector leg: its scores, (1 + cosine) / 2, use less than half of their range.
+_VECTOR_SHARE = 0.45
+DEEPEST = 1000  # candidates per leg, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """What is asked of each leg; None leaves it out. `vector` holds the query's embedding, unit length."""
+    """What is asked of each leg; None leaves it out. `vector` holds the query's embedding, unit length.
+
+    `boosts` lift what ranks; counts and shown scores know nothing of them.
+    """
 
     query: str
     languages: tuple[str, ...]
     vector: Any | None
     mode: Mode
-
-
-def depth_for(*, page: int, top_k: int, least: int) -> int:
-    """Candidates per leg: in steps, so that neighbouring pages see the same fused order."""
-    needed = max(least, page * top_k * 2)
-    return next((depth for depth in _DEPTHS if depth >= needed), _DEPTHS[-1])
+    boosts: Boosts | None = None
 
 
 def lexical_query(query: str, languages: Sequence[str]) -> Body:
@@ -46,8 +45,29 @@ def lexical_query(query: str, languages: Sequence[str]) -> Body:
     return matches[0] if len(matches) == 1 else {"dis_max": {"queries": matches}}
 
 
+def ranking_query(legs: Legs) -> Body:
+    """The lexical leg as it ranks."""
+    matching = lexical_query(legs.query, legs.languages)
+    return matching if legs.boosts is None else legs.boosts.lift(matching)
+
+
+def _lifted_vector(legs: Legs, clause: Body) -> Body:
+    return clause if legs.boosts is None else legs.boosts.lift(clause, share=_VECTOR_SHARE)
+
+
 def vector_query(vector: Any, k: int) -> Body:
     return {"knn": {VECTOR_FIELD: {"vector": vector, "k": k}}}
+
+
+def ids_alone(size: int) -> Body:
+    """What is read of candidates: no text, no stored field."""
+    return {
+        "size": size,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": list(CANDIDATE_FIELDS),
+        "track_total_hits": False,
+    }
 
 
 def candidates_body(legs: Legs, *, door: Body, depth: int, size: int, pipeline: Body | str | None) -> Body:
@@ -55,42 +75,19 @@ def candidates_body(legs: Legs, *, door: Body, depth: int, size: int, pipeline: 
 
     Hybrid takes the door as its own `filter`, so that it holds for both legs.
     """
-    body: Body = {
-        "size": size,
-        "_source": False,
-        "stored_fields": "_none_",
-        "docvalue_fields": list(CANDIDATE_FIELDS),
-        "track_total_hits": False,
-    }
-    lexical = lexical_query(legs.query, legs.languages)
+    body = ids_alone(size)
+    lexical = ranking_query(legs)
     if legs.mode is Mode.LEXICAL or legs.vector is None:
         return body | {"query": {"bool": {"must": [lexical], "filter": [door]}}}
     if legs.mode is Mode.VECTOR:
         knn = {"knn": {VECTOR_FIELD: {"vector": legs.vector, "k": depth, "filter": door}}}
-        return body | {"query": knn}
+        return body | {"query": _lifted_vector(legs, knn)}
     hybrid = {
-        "queries": [lexical, vector_query(legs.vector, depth)],
+        "queries": [lexical, _lifted_vector(legs, vector_query(legs.vector, depth))],
         "filter": door,
         "pagination_depth": depth,
     }
     return body | {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
-
-
-def count_body(legs: Legs, *, door: Body, facets: Mapping[str, FieldSpec]) -> Body:
-    """Distinct documents that match the words under the filters, and the facets over them.
-
-    Counted with the lexical leg alone: what a hybrid response calls total is the union of the legs'
-    windows and moves with k.
-    """
-    distinct: Body = {"cardinality": {"field": "document_id", "precision_threshold": COUNT_LIMIT}}
-    aggregations: Body = {"documents": distinct}
-    for name, spec in facets.items():
-        aggregations[f"facet:{name}"] = {
-            "terms": {"field": spec.path, "size": FACET_VALUES},
-            "aggs": {"documents": {"cardinality": {"field": "document_id"}}},
-        }
-    query = {"bool": {"must": [lexical_query(legs.query, legs.languages)], "filter": [door]}}
-    return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggregations}
 
 
 def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bool) -> Body:
@@ -113,12 +110,7 @@ def best_passages_body(legs: Legs, *, document_id: int, edition: int, door: Body
     if legs.vector is not None:
         should.append(exact_vector_query(legs.vector))
     own = own_passages(document_id, edition)
-    return {
-        "size": size,
-        "_source": False,
-        "stored_fields": "_none_",
-        "docvalue_fields": list(CANDIDATE_FIELDS),
-        "track_total_hits": False,
+    return ids_alone(size) | {
         "query": {"bool": {"filter": [*own, door], "should": should}},
         "sort": ["_score", {"ordinal": "asc"}],
     }
@@ -134,6 +126,43 @@ def best_score_body(clause: Body | None, *, within: Sequence[Body]) -> Body:
     """How many chunks lie within the filters, or match the clause there, and the best one's score."""
     body: Body = {"query": {"bool": {"filter": list(within), "must": [clause] if clause else []}}}
     return body | {"size": 1, "_source": False, "stored_fields": "_none_", "track_total_hits": True}
+
+
+def texts_body(chunk_ids: Sequence[str], *, door: Body) -> Body:
+    """Chunks by their ids for their texts alone."""
+    return {
+        "size": len(chunk_ids),
+        "_source": ["body", "ordinal"],
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [{"ids": {"values": list(chunk_ids)}}, door]}},
+    }
+
+
+def vectors_body(chunk_ids: Sequence[str], *, door: Body) -> Body:
+    """Chunks by their ids for their vectors alone."""
+    return texts_body(chunk_ids, door=door) | {"_source": [VECTOR_FIELD]}
+
+
+def suggest_body(text: str, *, door: Body, size: int) -> Body:
+    """Documents whose title has a word that begins with each of the text's, as they stand or with a slip.
+
+    The first chunk of each stands for it. What matches as it stands comes before what a slip explains.
+    """
+    exact = {"query": text, "operator": "and"}
+    nearly = exact | {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 20}
+    first_chunks: Body = {"term": {"ordinal": {"value": 0}}}
+    return ids_alone(size) | {
+        "query": {
+            "bool": {
+                "must": [{"match": {SUGGEST_FIELD: nearly}}],
+                "should": [
+                    {"constant_score": {"filter": {"match": {SUGGEST_FIELD: exact}}, "boost": 1000.0}}
+                ],
+                "filter": [first_chunks, door],
+            }
+        },
+        "sort": [{"_score": "desc"}, {"document_id": "asc"}],
+    }
 
 
 def _named(clause: Body, name: str) -> Body:

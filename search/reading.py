@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from search import filters, retrieval
+from search.context import without_overlap
 from search.exceptions import NotFound
 from search.models import Document, Edition
 from search.query import Legs
@@ -14,7 +15,6 @@ from search.types import IndexTarget, Mode, Principal, VisibleDocument
 from search.visibility import visible_documents
 
 PASSAGES_AT_ONCE = 40
-_LONGEST_OVERLAP = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,3 @@ def _passages(
         Passage(chunk.ordinal, without_overlap(previous, chunk.text), chunk.headings, chunk.page)
         for previous, chunk in zip(before, read, strict=False)
     )
-
-
-def without_overlap(previous: str, text: str) -> str:
-    """`text` without the beginning that `previous` ends with. Overlaps are whole sentences or words."""
-    longest = min(len(previous), len(text) - 1, _LONGEST_OVERLAP)
-    for length in range(longest, 7, -1):
-        if previous.endswith(text[:length]):
-            return text[length:].lstrip()
-    return text

@@ -14,7 +14,8 @@ Json = dict[str, Any]
 
 
 def search_json(result: SearchResult) -> Json:
-    """A search's response; `redirect` is there only when a curation rule leads somewhere."""
+    """A search's response. `redirect` is there only when a curation rule leads somewhere, `next_cursor` when a
+    cursor goes on."""
     body: Json = {
         "request_id": str(result.request_id),
         "hits": [hit_json(hit) for hit in result.hits],
@@ -23,13 +24,16 @@ def search_json(result: SearchResult) -> Json:
             name: [{"value": facet.value, "count": facet.count} for facet in values]
             for name, values in result.facets.items()
         },
+        "facet_counts": "exact" if result.has_exact_facets else "estimated",
         "cache": result.cache,
         "timings": dict(result.timings),
         "degraded": list(result.degraded),
     }
-    if result.redirect is None:
-        return body
-    return body | {"redirect": {"url": result.redirect.url, "label": result.redirect.label}}
+    if result.next_cursor is not None:
+        body["next_cursor"] = result.next_cursor
+    if result.redirect is not None:
+        body["redirect"] = {"url": result.redirect.url, "label": result.redirect.label}
+    return body
 
 
 def answer_json(answer: Answer) -> Json:
@@ -49,9 +53,24 @@ def answer_json(answer: Answer) -> Json:
 
 
 def hit_json(hit: Hit) -> Json:
-    """A hit; `explanation` is there only when it was asked for, `curated` only when a curation rule put it there."""
-    body: Json = {
-        "document": document_json(hit.document),
+    """A hit. `explanation`, `more` and `neighbours` are there only when they were asked for, `curated` only when a
+    curation rule put it there."""
+    body: Json = {"document": document_json(hit.document), **_passage_json(hit)}
+    if hit.explanation is not None:
+        body["explanation"] = hit.explanation
+    if hit.curated is not None:
+        body["curated"] = hit.curated
+    if hit.more:
+        body["more"] = [_passage_json(passage) for passage in hit.more]
+    if hit.neighbours:
+        body["neighbours"] = [
+            {"ordinal": neighbour.ordinal, "text": neighbour.text} for neighbour in hit.neighbours
+        ]
+    return body
+
+
+def _passage_json(hit: Hit) -> Json:
+    return {
         "chunk": {
             "id": hit.chunk_id,
             "ordinal": hit.ordinal,
@@ -68,8 +87,6 @@ def hit_json(hit: Hit) -> Json:
         },
         "highlights": list(hit.highlights),
     }
-    told = {"explanation": hit.explanation, "curated": hit.curated}
-    return body | {name: value for name, value in told.items() if value is not None}
 
 
 def whereabouts_json(public_id: str, stage: Stage, facts: Mapping[str, Any], hit: Hit | None) -> Json:

@@ -6,12 +6,16 @@ from typing import Any
 
 from search import query
 from search.client import ResponseError, encode, get_client, unavailable
+from search.counting import Counting, count_body, decode_counts, decode_estimates, estimate_body
 from search.exceptions import OpenSearchUnavailable
+from search.mapping import SUGGEST_FIELD, VECTOR_FIELD
+from search.ordering import Order, Place, listing_body
 from search.pipelines import FusionSpec, SearchPipeline, search_pipeline
-from search.types import Candidate, FacetValue, FieldSpec, FieldType, Mode, Retrieved, Total
+from search.types import Candidate, FacetValue, Mode, Neighbour, Retrieved, Total
 
 _NO_TOTAL = Total(0, "gte")
 _ensured_pipelines: set[str] = set()
+_suggests: dict[str, bool] = {}  # by physical index, whose mapping of titles never changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class ReadChunk:
 class CandidatesQuery:
     """Step one, ready to run: `depth` candidates of each leg are fused and the best `size` of them given.
 
-    `facets` None: nothing is counted. `shares_pipeline` False: the pipeline goes with the query instead of being put,
+    `counting` None: nothing is counted. `shares_pipeline` False: the pipeline goes with the query instead of being put,
     since what requests make up would fill the cluster's state.
     """
 
@@ -42,7 +46,7 @@ class CandidatesQuery:
     depth: int
     size: int
     fusion: FusionSpec
-    facets: Mapping[str, FieldSpec] | None
+    counting: Counting | None
     shares_pipeline: bool = True
 
 
@@ -58,19 +62,50 @@ def candidates(request: CandidatesQuery) -> Retrieved:
         size=request.size,
         pipeline=_pipeline(request),
     )
-    bodies = [body]
-    if request.facets is not None:
-        bodies.append(query.count_body(request.legs, door=request.door, facets=request.facets))
-    answers = _multi_search(request.index, bodies)
-    total, facets = (
-        _decode_counts(answers[1], request.facets) if request.facets is not None else (_NO_TOTAL, {})
+    return _retrieved(request, body)
+
+
+def listed(request: CandidatesQuery, order: Order, *, after: Place, one_a_document: bool) -> Retrieved:
+    """Step one of a sorted search: the lexical matches in their order, after a place. Depth and fusion do not matter.
+
+    Raises OpenSearchUnavailable.
+    """
+    body = listing_body(
+        request.legs,
+        order,
+        door=request.door,
+        size=request.size,
+        after=after,
+        one_a_document=one_a_document,
+    )
+    return _retrieved(request, body)
+
+
+def _retrieved(request: CandidatesQuery, body: query.Body) -> Retrieved:
+    counting = request.counting
+    counts = [] if counting is None else [count_body(request.legs, counting)]
+    found, *counted = answers = _multi_search(request.index, [body, *counts])
+    total, facets, has_exact_facets = (
+        (_NO_TOTAL, {}, True) if counting is None else _counted(request, counting, counted[0])
     )
     return Retrieved(
-        candidates=tuple(_decode_candidate(hit) for hit in answers[0]["hits"]["hits"]),
+        candidates=tuple(_decode_candidate(hit) for hit in found["hits"]["hits"]),
         total=total,
         facets=facets,
+        has_exact_facets=has_exact_facets,
         is_partial=any(answer["_shards"]["failed"] or answer["timed_out"] for answer in answers),
     )
+
+
+def _counted(
+    request: CandidatesQuery, counting: Counting, answer: Mapping[str, Any]
+) -> tuple[Total, Mapping[str, tuple[FacetValue, ...]], bool]:
+    """Total and facets, and whether these are exact: of more documents than are counted they are estimated."""
+    counted = decode_counts(answer, counting)
+    if counted.is_exact:
+        return counted.total, counted.facets, True
+    [estimated] = _multi_search(request.index, [estimate_body(request.legs, counting)])
+    return counted.total, decode_estimates(estimated, counting), False
 
 
 def read_page(
@@ -151,6 +186,38 @@ def seen_in_index(
     )
 
 
+def read_texts(index: str, chunk_ids: Sequence[str], *, door: query.Body) -> dict[str, Neighbour]:
+    """The texts of chunks by id; one that is not there is left out. Raises OpenSearchUnavailable."""
+    with _engine_errors():
+        answer = get_client().search(index=index, body=query.texts_body(chunk_ids, door=door))
+    return {
+        hit["_id"]: Neighbour(hit["_source"]["ordinal"], hit["_source"]["body"])
+        for hit in answer["hits"]["hits"]
+    }
+
+
+def read_vectors(index: str, chunk_ids: Sequence[str], *, door: query.Body) -> dict[str, list[float]]:
+    """The vectors of chunks by id; one that is not there is left out. Raises OpenSearchUnavailable."""
+    with _engine_errors():
+        answer = get_client().search(index=index, body=query.vectors_body(chunk_ids, door=door))
+    return {hit["_id"]: hit["_source"][VECTOR_FIELD] for hit in answer["hits"]["hits"]}
+
+
+def suggested(index: str, text: str, *, door: query.Body, size: int) -> tuple[Candidate, ...]:
+    """Documents whose titles match, best first, each by its first chunk. Raises OpenSearchUnavailable."""
+    [answer] = _multi_search(index, [query.suggest_body(text, door=door, size=size)])
+    return tuple(_decode_candidate(hit) for hit in answer["hits"]["hits"])
+
+
+def has_suggestions(index: str) -> bool:
+    """Whether an index was made with titles to suggest from; asked once a process. Raises OpenSearchUnavailable."""
+    if index not in _suggests:
+        with _engine_errors():
+            fields = get_client().indices.get_field_mapping(fields=SUGGEST_FIELD, index=index)
+        _suggests[index] = bool(fields[index]["mappings"])
+    return _suggests[index]
+
+
 def _multi_search(index: str, bodies: Sequence[query.Body]) -> list[dict[str, Any]]:
     header = encode({"index": index})
     lines = b"".join(header + b"\n" + encode(body) + b"\n" for body in bodies)
@@ -196,29 +263,8 @@ def _decode_candidate(hit: Mapping[str, Any]) -> Candidate:
         edition=fields["edition"][0],
         ordinal=fields["ordinal"][0],
         score=hit["_score"],
+        place=tuple(hit.get("sort", ())),
     )
-
-
-def _decode_counts(
-    answer: Mapping[str, Any], facets: Mapping[str, FieldSpec]
-) -> tuple[Total, dict[str, tuple[FacetValue, ...]]]:
-    aggregations = answer["aggregations"]
-    count = int(aggregations["documents"]["value"])
-    total = Total(count, "eq") if count <= query.COUNT_LIMIT else Total(query.COUNT_LIMIT, "gte")
-    decoded = {
-        name: tuple(_facet_value(bucket, spec) for bucket in aggregations[f"facet:{name}"]["buckets"])
-        for name, spec in facets.items()
-    }
-    return total, decoded
-
-
-def _facet_value(bucket: Mapping[str, Any], spec: FieldSpec) -> FacetValue:
-    value = bucket["key"]
-    if spec.type is FieldType.BOOLEAN:
-        value = bool(value)
-    elif spec.type is FieldType.DATE:
-        value = bucket["key_as_string"]
-    return FacetValue(value, int(bucket["documents"]["value"]))
 
 
 def _decode_chunk(hit: Mapping[str, Any]) -> ReadChunk:

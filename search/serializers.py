@@ -7,9 +7,12 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from search import profile_settings
-from search.types import AskRequest, Message, Mode, SearchRequest
+from search.facets import INTERVALS, MAX_SELECTED
+from search.ordering import RELEVANCE
+from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -65,17 +68,50 @@ class VersionSerializer(StrictSerializer):
     note = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 
+class RangeSerializer(StrictSerializer):
+    def get_fields(self) -> dict[str, Any]:
+        """`from` is no name for an attribute."""
+        return {name: serializers.JSONField(required=False, allow_null=True) for name in ("from", "to")}
+
+
+class FacetSerializer(StrictSerializer):
+    """A facet: its field alone, or with what is counted of it."""
+
+    field = serializers.CharField(max_length=100)
+    size = serializers.IntegerField(min_value=1, max_value=1000, default=50)
+    interval = serializers.ChoiceField(choices=INTERVALS, required=False, allow_null=True, default=None)
+    ranges = serializers.ListField(child=RangeSerializer(), max_length=50, default=list)
+
+    def run_validation(self, data: Any = empty) -> FacetRequest:
+        """Raises ValidationError."""
+        fields = dict(super().run_validation({"field": data} if isinstance(data, str) else data))
+        ranges = tuple((bounds.get("from"), bounds.get("to")) for bounds in fields["ranges"])
+        return FacetRequest(**fields | {"ranges": ranges})
+
+
 class SearchSerializer(StrictSerializer):
     query = QueryTextField()
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode], default=Mode.HYBRID.value)
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=100, default=10)
     page = serializers.IntegerField(min_value=1, max_value=1000, default=1)
+    sort = serializers.CharField(max_length=101, default=RELEVANCE)
+    cursor = serializers.CharField(required=False, allow_null=True, max_length=2000, default=None)
     group_by = serializers.ChoiceField(choices=["document", "chunk"], default="document")
+    passages = serializers.IntegerField(min_value=1, max_value=5, default=1)
+    neighbours = serializers.IntegerField(
+        min_value=0, max_value=5, required=False, allow_null=True, default=None
+    )
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
     settings = OverridesField(default=dict)
-    facets = serializers.ListField(child=serializers.CharField(max_length=100), max_length=20, default=list)
+    facets = serializers.ListField(child=FacetSerializer(), max_length=20, default=list)
+    facet_filters = serializers.DictField(
+        child=serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MAX_SELECTED),
+        required=False,
+        allow_null=True,
+        default=None,
+    )
     highlight = serializers.BooleanField(default=True)
     explain = serializers.BooleanField(default=False)
 
@@ -123,6 +159,11 @@ class ExplainSerializer(SearchSerializer):
         fields = cls.validated(data)
         sought = {name: fields.pop(name) for name in ("document", "passage", "groups", "ask")}
         return cls.search_request(fields), sought
+
+
+class SuggestSerializer(StrictSerializer):
+    q = serializers.CharField(max_length=200, allow_blank=True)
+    size = serializers.IntegerField(min_value=1, max_value=20, default=8)
 
 
 class MessageSerializer(StrictSerializer):

@@ -11,14 +11,18 @@ from uuid import uuid4
 from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
+from search.diversifying import spread
 from search.explanation import explained
 from search.hits import read_hits
+from search.listing import find_listed
 from search.metrics import DEGRADED, StageClock
+from search.ordering import is_listed
 from search.profiles import retrieval_settings
 from search.rendering import search_json
 from search.reranking.choice import reranker_name
 from search.responses import cached
 from search.rule_sets import current_rules
+from search.surroundings import with_surroundings
 from search.tenants import live_target
 from search.types import IndexTarget, Principal, RetrievalSettings, SearchRequest, SearchResult, Total
 
@@ -51,9 +55,14 @@ def search_scope(asked: Asked) -> CacheScope:
         "mode": request.mode.value,
         "top_k": request.top_k,
         "page": request.page,
+        "sort": request.sort,
+        "cursor": request.cursor,
         "group_by": request.group_by,
+        "passages": request.passages,
+        "neighbours": request.neighbours,
         "rerank": request.rerank,
         "facets": list(request.facets),
+        "facet_filters": request.facet_filters,
         "highlight": request.highlight,
         "explain": request.explain,
         "with_total": request.with_total,
@@ -97,12 +106,13 @@ def retrieve(
 
 
 def _retrieve(asked: Asked) -> SearchResult:
-    found = find_candidates(asked)
+    found = find_listed(asked) if is_listed(asked.request) else spread(asked, find_candidates(asked))
     if found.retrieved.is_partial:
         asked.degraded.append("partial_results")
     hits = read_hits(asked, found)
     if asked.request.explain:
         hits = explained(asked, found, hits)
+    hits = with_surroundings(asked, found, hits)
     for reason in asked.degraded:
         DEGRADED.labels(reason).inc()
     return SearchResult(
@@ -112,8 +122,10 @@ def _retrieve(asked: Asked) -> SearchResult:
         facets=found.retrieved.facets,
         timings=asked.clock.total(),
         degraded=tuple(asked.degraded),
+        has_exact_facets=found.retrieved.has_exact_facets,
         redirect=found.curation.redirect,
         curation_rules=found.curation.rules,
+        next_cursor=found.next_cursor,
     )
 
 

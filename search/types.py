@@ -130,8 +130,18 @@ class IndexTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetRequest:
+    """A field to count documents by: its most frequent values, or a date's `interval`, or `ranges` of (from, to)."""
+
+    field: str
+    size: int = 50
+    interval: str | None = None
+    ranges: tuple[tuple[Any, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A validated search. `filters` is the API's JSON, typed later against the tenant's schema.
+    """A validated search. `filters` and `facet_filters` are the API's JSON, typed later against the tenant's schema.
 
     `curate` False leaves the content managers' rules out: ranking by itself, as it is measured.
     `settings` are the request's own retrieval settings, as search.profile_settings has checked them.
@@ -142,11 +152,16 @@ class SearchRequest:
     filters: Mapping[str, Any] | None = None
     top_k: int = 10
     page: int = 1
+    sort: str = "relevance"
+    cursor: str | None = None
     group_by: str = "document"
+    passages: int = 1
+    neighbours: int | None = None  # None: as the profile says
     rerank: bool | None = None
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    facets: tuple[str, ...] = ()
+    facets: tuple[FacetRequest, ...] = ()
+    facet_filters: Mapping[str, Any] | None = None
     highlight: bool = True
     explain: bool = False
     with_total: bool = True
@@ -155,12 +170,13 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk id with its fused score, before visibility."""
+    """A chunk id with its fused score, before visibility. `place` is where it stands in a sorted list."""
 
     document_id: int
     edition: int
     ordinal: int
     score: float
+    place: tuple[Any, ...] = ()
 
     @property
     def chunk_id(self) -> str:
@@ -195,6 +211,7 @@ class Retrieved:
     total: Total
     facets: Mapping[str, tuple[FacetValue, ...]]
     is_partial: bool
+    has_exact_facets: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +237,14 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A chunk beside a hit, in the same edition."""
+
+    ordinal: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A candidate that is visible, read back with its text. `curated`: `pinned`, if a rule put it there."""
 
@@ -234,6 +259,8 @@ class Hit:
     highlights: tuple[str, ...] = ()
     explanation: Any = None
     curated: str | None = None
+    more: tuple["Hit", ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +274,8 @@ class SearchResult:
     cache: str = "none"
     redirect: Redirect | None = None
     curation_rules: tuple[int, ...] = ()
+    has_exact_facets: bool = True
+    next_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +290,7 @@ class Message:
 class AskRequest:
     question: str
     filters: Mapping[str, Any] | None = None
+    facet_filters: Mapping[str, Any] | None = None
     top_k: int = 8
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

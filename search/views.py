@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from search import answers, page, reading, services, streams
+from search import answers, page, page_facets, reading, services, streams, suggestions
 from search.authentication import anonymous_reader, member
 from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
@@ -19,8 +19,10 @@ from search.models import Membership, Tenant
 from search.page_query import PAGE_SIZE, PageQuery
 from search.streams import Asked
 from search.tenants import live_target
-from search.types import FieldSchema, Principal
+from search.types import Mode, Principal
 
+_SUGGESTIONS = 8
+_LONGEST_BEGINNING = 200
 never_shared = cache_control(private=True, no_cache=True)
 
 
@@ -74,6 +76,7 @@ def _search_page(request: HttpRequest, reader: Reader) -> HttpResponse:
         "notice_texts": page.NOTICES,
         "ask_url": reverse("page-ask", args=[reader.tenant.slug]),
         "document_url": reverse("page-document", args=[reader.tenant.slug]),
+        "suggest_url": reverse("page-suggest", args=[reader.tenant.slug]),
     }
     failure: SearchError | None = None
     try:
@@ -111,11 +114,13 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     document_url = reverse("page-document", args=[reader.tenant.slug])
     found = {
         "result": body,
+        "sorts": page.sorts(schema),
+        "may_sort": query.mode is not Mode.VECTOR,
         "first_hit": (query.page - 1) * PAGE_SIZE + 1,
         "first_page": replace(query, page=1).url(),
         "without_filters": replace(query, page=1, selected={}).url(),
         "hits": [page.hit_view(hit, document_url=document_url) for hit in body["hits"]],
-        "facets": page.facet_views(_facets(reader, query, schema, body), query, schema),
+        "facets": page_facets.facet_views(body["facets"], query, schema),
         "notices": page.notices(body["degraded"]),
         "paging": page.paging(query, hits=len(body["hits"]), total=body["total"]),
     }
@@ -125,13 +130,16 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     return found
 
 
-def _facets(reader: Reader, query: PageQuery, schema: FieldSchema, body: dict[str, Any]) -> dict[str, Any]:
-    """The counts of the search; a ticked field's come from a search without its own filter."""
-    ticked = {
-        name: services.search(reader.principal, query.facet_request(name, schema))["facets"].get(name, [])
-        for name in query.selected
-    }
-    return {**body["facets"], **ticked}
+@require_safe
+@never_shared
+def page_suggest(request: HttpRequest, slug: str) -> JsonResponse:
+    """Suggestions for this page's reader; none while the engine is away, since nobody waits for them."""
+    reader = _reader(request, get_object_or_404(Tenant, slug=slug))
+    text = request.GET.get("q", "")[:_LONGEST_BEGINNING]
+    try:
+        return JsonResponse(suggestions.suggest(reader.principal, text, size=_SUGGESTIONS))
+    except Unavailable:
+        return JsonResponse({"suggestions": []}, status=503)
 
 
 @require_POST

@@ -181,6 +181,8 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _add_source(page, site)
     with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
         _search_and_filter(page)
+        _sort(page)
+        _take_a_suggestion(page)
         _ask_and_follow_a_citation(page)
     with _page(browser, site, java_script_enabled=False) as page:
         _ask_without_javascript(page)
@@ -228,7 +230,7 @@ def _add_source(page: Page, site: Site) -> None:
 def _search_and_filter(page: Page) -> None:
     page.goto("/")
     _check(page)
-    page.get_by_role("searchbox").fill("pump")
+    page.get_by_role("combobox", name="Search or ask").fill("pump")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#results-title")).to_have_text(re.compile("3 documents"))
     expect(page.locator("mark").first).to_be_visible()
@@ -244,9 +246,41 @@ def _search_and_filter(page: Page) -> None:
     _shoot(page, "search")
 
 
+def _sort(page: Page) -> None:
+    page.goto("/?q=pump")
+    page.get_by_label("Sort by").focus()
+    page.get_by_label("Sort by").select_option("published_at")
+    expect(page).to_have_url(re.compile("sort=published_at"))
+    expect(page.locator(".hit")).to_have_count(3)
+    expect(page.get_by_label("Sort by")).to_be_focused()
+    _check(page)
+
+
+def _take_a_suggestion(page: Page) -> None:
+    page.goto("/")
+    field = page.get_by_role("combobox", name="Search or ask")
+    field.press_sequentially("valv")
+    option = page.get_by_role("option", name="Valve V-3")
+    expect(option).to_be_visible()
+    expect(field).to_have_attribute("aria-expanded", "true")
+    _check(page)
+    _shoot(page, "suggestions")
+    field.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    field.press("Escape")
+    expect(option).to_be_hidden()
+    expect(field).to_have_value("valv")
+    field.press_sequentially("e")
+    expect(option).to_be_visible()
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(page.locator(".hit-title").first).to_contain_text("Valve V-3")
+    expect(page.locator("#suggestions")).to_be_hidden()
+
+
 def _ask_and_follow_a_citation(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("searchbox").fill("What does alarm E-42 of the pump mean?")
+    page.get_by_role("combobox", name="Search or ask").fill("What does alarm E-42 of the pump mean?")
     with page.expect_request(re.compile("/t/acme/ask$")) as asked:
         page.get_by_role("button", name="Ask", exact=True).click()
     assert asked.value.method == "POST"

@@ -194,7 +194,7 @@ def _asked(name: str, legs: query.Legs) -> tuple[Candidate, ...]:
         depth=DEPTH,
         size=DEPTH,
         fusion=_UNFUSED,
-        facets=None,
+        counting=None,
     )
     return retrieval.candidates(wanted).candidates
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from search import filters, query
 from search.client import ResponseError, get_client
+from search.counting import Counting, count_body
 from search.exceptions import OpenSearchUnavailable
 from search.pipelines import search_pipeline
 from search.profiles import fusion_spec
@@ -53,7 +54,7 @@ class RawSearch:
         candidates = query.candidates_body(
             legs, door=door, depth=self.depth, size=size, pipeline=self.pipeline
         )
-        counts = query.count_body(legs, door=door, facets={})
+        counts = count_body(legs, Counting(door))
         header = {"index": self.target.name}
         lines = b"".join(_dumps(line) + b"\n" for line in (header, candidates, header, counts))
         found = orjson.loads(self.engine.send("POST", "/_msearch", lines))["responses"][0]
@@ -89,8 +90,7 @@ def raw_search(principal: Principal, engine: RawEngine, *, top_k: int = 10) -> R
     profile = target.profile
     pipeline = search_pipeline(fusion_spec(profile))
     engine.send("PUT", f"/_search/pipeline/{pipeline.name}", _dumps(pipeline.body))
-    depth = query.depth_for(page=1, top_k=top_k, least=profile.k)
-    return RawSearch(engine, principal, target, depth, pipeline.name, top_k)
+    return RawSearch(engine, principal, target, profile.k, pipeline.name, top_k)
 
 
 def sample_passages(engine: RawEngine, target: IndexTarget, *, count: int, seed: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The context: numbered, bounded, without repeats, and closed against what passages say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from search.context import (
     HISTORY_CHARACTERS,
@@ -10,8 +11,9 @@ from search.context import (
     build_prompt,
     is_refusal,
     shown_text,
+    widened,
 )
-from search.types import Hit, Message
+from search.types import Hit, Message, Neighbour
 from tests.search.passages import make_hit, make_passages
 
 
@@ -115,3 +117,11 @@ def test_a_refusal_is_known_whatever_its_quotes_and_ending() -> None:
     assert is_refusal(f"**{REFUSAL}** But …")
     assert not is_refusal("Two years [1].")
     assert not is_refusal("")
+
+
+def test_a_hit_runs_on_into_its_neighbours_without_saying_twice_what_they_share() -> None:
+    beside = (Neighbour(2, "First one. Shared before."), Neighbour(4, "Shared after. Last one."))
+    hit = make_hit(1, "Shared before. The hit. Shared after.", neighbours=beside)
+    text = widened(replace(hit, ordinal=3)).text
+    assert text == "First one. Shared before.\nThe hit. Shared after.\nLast one."
+    assert widened(make_hit(1, "alone")).text == "alone"

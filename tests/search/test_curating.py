@@ -14,7 +14,7 @@ from ingestion.services import documents
 from search import answers, curating, services
 from search.exceptions import CurationRefused
 from search.models import CuratedDocument, CurationRule, Document, Tenant
-from search.types import AskRequest, Mode, Principal, SearchRequest
+from search.types import AskRequest, FacetRequest, Mode, Principal, SearchRequest
 from tests.factories import accept, ingest, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -89,9 +89,9 @@ def test_pages_with_pins_neither_repeat_nor_skip(corpus: Tenant, principal: Prin
 
 
 def test_hidden_documents_are_neither_shown_nor_counted(corpus: Tenant, principal: Principal) -> None:
-    before = search(principal, facets=("size",))
+    before = search(principal, facets=(FacetRequest("size"),))
     publish(corpus, hides=("valve3",))
-    after = search(principal, facets=("size",))
+    after = search(principal, facets=(FacetRequest("size"),))
     assert set(ids(before)) - set(ids(after)) == {"valve3"}
     assert after["total"]["value"] == before["total"]["value"] - 1
     assert 3.0 not in [value["value"] for value in after["facets"]["size"]]

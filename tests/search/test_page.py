@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from search import page
+from search import page, page_facets
+from search.context import without_overlap
 from search.exceptions import InvalidRequest, OpenSearchUnavailable
 from search.filters import schema_of
 from search.page_query import PageQuery, facet_fields
-from search.reading import without_overlap
 from search.types import Mode
 
 SCHEMA = schema_of([("team", "keyword"), ("year", "number"), ("draft", "boolean"), ("due", "date")])
@@ -29,13 +29,12 @@ def hit(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_address_becomes_a_typed_filter() -> None:
-    query = query_of("q=pump&f.team=hr&f.team=it&f.year=2025&f.draft=true")
-    assert query.filters(SCHEMA) == {
-        "and": [
-            {"field": "draft", "op": "in", "value": [True]},
-            {"field": "team", "op": "in", "value": ["hr", "it"]},
-            {"field": "year", "op": "in", "value": [2025]},
-        ]
+    query = query_of("q=pump&f.team=hr&f.team=it&f.year=2025&f.year=..2000&f.draft=true&f.due=2024")
+    assert query.facet_filters(SCHEMA) == {
+        "draft": [True],
+        "due": ["2024"],
+        "team": ["hr", "it"],
+        "year": [2025, "..2000"],
     }
 
 
@@ -59,16 +58,25 @@ def test_a_filter_on_a_lost_field_or_of_a_wrong_type_is_refused(address: str) ->
         query_of(address).search_request(SCHEMA)
 
 
-def test_dates_are_no_facets_and_built_in_fields_come_first() -> None:
-    assert facet_fields(SCHEMA) == ["source", "media_type", "language", "draft", "team", "year"]
+def test_built_in_fields_are_counted_first_and_dates_by_year() -> None:
+    assert facet_fields(SCHEMA) == [
+        "source",
+        "media_type",
+        "language",
+        "published_at",
+        "draft",
+        "due",
+        "team",
+        "year",
+    ]
+    intervals = {facet.field: facet.interval for facet in query_of("q=x").search_request(SCHEMA).facets}
+    assert (intervals["due"], intervals["year"]) == ("year", None)
 
 
-def test_a_ticked_field_is_counted_without_its_own_filter() -> None:
-    query = query_of("q=x&f.team=hr&f.year=2025")
-    assert query.facet_request("team", SCHEMA).filters == {
-        "and": [{"field": "year", "op": "in", "value": [2025]}]
-    }
-    assert "team" not in query.search_request(SCHEMA).facets
+def test_ticked_values_are_selections_that_leave_their_own_counts_alone() -> None:
+    request = query_of("q=x&f.team=hr&f.year=2025").search_request(SCHEMA)
+    assert request.facet_filters == {"team": ["hr"], "year": [2025]}
+    assert request.filters is None
 
 
 def test_a_facet_that_does_not_divide_the_results_is_left_out() -> None:
@@ -77,20 +85,51 @@ def test_a_facet_that_does_not_divide_the_results_is_left_out() -> None:
         "team": [{"value": "hr", "count": 2}, {"value": "it", "count": 7}],
         "year": [{"value": 2024.0, "count": 1}, {"value": 2025.0, "count": 1}],
     }
-    views = page.facet_views(counted, query_of("q=x"), SCHEMA)
+    views = page_facets.facet_views(counted, query_of("q=x"), SCHEMA)
     assert [(view.name, [(value.label, value.count) for value in view.values]) for view in views] == [
         ("team", [("it", 7), ("hr", 2)])
     ]
 
 
+def test_a_number_of_too_many_values_takes_a_range() -> None:
+    counted = {"year": [{"value": float(year), "count": 1} for year in range(1950, 2000)]}
+    [view] = page_facets.facet_views(counted, query_of("q=x"), SCHEMA)
+    assert (view.is_range, view.start, view.end) == (True, "", "")
+    query = query_of("q=x&from.year=1960&to.year=1970")
+    assert query.facet_filters(SCHEMA) == {"year": ["1960..1970"]}
+    assert query_of(query.url()[1:]) == query
+    [view] = page_facets.facet_views({"year": []}, query, SCHEMA)
+    assert (view.is_range, view.start, view.end) == (True, "1960", "1970")
+    assert query_of("q=x&from.year=&to.year=").facet_filters(SCHEMA) is None
+
+
+def test_the_page_offers_to_sort_by_dates_and_numbers() -> None:
+    offered = dict(page.sorts(SCHEMA))
+    assert offered["-published_at"] == "Published, newest first"
+    assert offered["year"] == "Year, lowest first"
+    assert "team" not in offered
+    assert query_of("q=x&sort=-year").search_request(SCHEMA).sort == "-year"
+    assert query_of("q=x&sort=-year&mode=vector").search_request(SCHEMA).sort == "relevance"
+
+
+def test_further_passages_of_a_document_are_shown_with_their_place() -> None:
+    passage = {
+        "chunk": {"id": "1:1:5", "ordinal": 5, "text": "t", "headings": ["Title", "Care"], "page": 3},
+        "highlights": ["<mark>t</mark>", "more"],
+    }
+    [more] = page.hit_view(hit(more=[passage]), document_url="/d").more
+    assert (more.href, more.headings, more.page) == ("/d?id=a%2Fb+c%3F.md&at=5#passage-5", ("Care",), 3)
+    assert more.snippets == ("<mark>t</mark>",)
+
+
 def test_a_ticked_value_stays_visible_when_nothing_has_it_any_more() -> None:
-    [view] = page.facet_views({"team": []}, query_of("q=x&f.team=hr"), SCHEMA)
+    [view] = page_facets.facet_views({"team": []}, query_of("q=x&f.team=hr"), SCHEMA)
     assert [(value.value, value.is_selected) for value in view.values] == [("hr", True)]
 
 
 def test_a_value_without_text_has_a_name() -> None:
     counted = {"source": [{"value": "", "count": 2}, {"value": "site", "count": 3}]}
-    [view] = page.facet_views(counted, query_of("q=x&f.source="), SCHEMA)
+    [view] = page_facets.facet_views(counted, query_of("q=x&f.source="), SCHEMA)
     assert [(value.label, value.is_selected) for value in view.values] == [("site", False), ("(none)", True)]
 
 

@@ -49,25 +49,12 @@ def test_several_languages_ask_each_its_field_and_the_best_counts() -> None:
     }
 
 
-def test_totals_count_documents_of_the_lexical_leg() -> None:
-    body = query.count_body(HYBRID, door=DOOR, facets={})
-    assert body["query"] == {"bool": {"must": [MATCH], "filter": [DOOR]}}
-    assert body["aggs"] == {
-        "documents": {"cardinality": {"field": "document_id", "precision_threshold": 10_000}}
-    }
-
-
 def test_the_page_is_read_by_ids_behind_the_door_with_named_legs() -> None:
     body = query.page_body(HYBRID, chunk_ids=["1:1:0"], door=DOOR, highlight=False)
     assert body["query"]["bool"]["filter"] == [{"ids": {"values": ["1:1:0"]}}, DOOR]
     names = [clause[next(iter(clause))]["_name"] for clause in body["query"]["bool"]["should"]]
     assert names == ["lexical", "vector"]
     assert "highlight" not in body
-
-
-def test_the_depth_grows_in_steps_so_that_pages_share_it() -> None:
-    depths = [query.depth_for(page=page, top_k=10, least=100) for page in (1, 5, 6, 10, 11, 100)]
-    assert depths == [100, 100, 200, 200, 500, 1000]
 
 
 def test_the_engines_score_becomes_the_cosine() -> None:

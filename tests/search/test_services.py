@@ -10,7 +10,7 @@ from ingestion.services import documents
 from search import hits, services
 from search.exceptions import InvalidFilter, InvalidRequest, OpenSearchUnavailable
 from search.models import Document, Tenant
-from search.types import Mode, Principal, SearchRequest
+from search.types import FacetRequest, Mode, Principal, SearchRequest
 from tests.factories import accept, ingest, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -111,7 +111,7 @@ def test_an_unknown_field_is_named(corpus: Tenant, principal: Principal) -> None
 def test_facets_count_documents_not_chunks(tenant: Tenant, principal: Principal) -> None:
     ingest(tenant, "long", "The valve opens slowly. " * 400, metadata={"area": "ops"})
     ingest(tenant, "short", "A valve.", metadata={"area": "ops"})
-    body = search(principal, "valve", facets=("area",))
+    body = search(principal, "valve", facets=(FacetRequest("area"),))
     assert body["facets"]["area"] == [{"value": "ops", "count": 2}]
     assert body["total"] == {"value": 2, "relation": "eq"}
 
@@ -152,7 +152,7 @@ def test_a_page_beyond_the_window_is_refused(corpus: Tenant, principal: Principa
 def test_a_deleted_document_is_gone_from_the_very_next_search(corpus: Tenant, principal: Principal) -> None:
     assert "pump" in ids(search(principal, "pump"))
     documents.delete(Document.objects.get(public_id="pump"))
-    body = search(principal, "pump primed", facets=("area",))
+    body = search(principal, "pump primed", facets=(FacetRequest("area"),))
     assert "pump" not in ids(body)
     assert body["total"]["value"] == 0
     assert not any(value["value"] == "ops" for value in body["facets"]["area"])

@@ -130,6 +130,14 @@ def test_ticking_filters_narrows_the_results_and_keeps_the_other_counts(
     assert re.search(r'name="f.year" value="2024" data-submits checked', text_of(ticked))
 
 
+def test_results_are_sorted_as_asked_and_say_so(client: Client, filled: Tenant) -> None:
+    response = client.get("/", {"q": "pump", "sort": "-year"})
+    assert titles(response) == ["More pumps", "Pumps"]
+    assert '<option value="-year" selected>' in text_of(response)
+    assert titles(client.get("/", {"q": "pump", "sort": "year"})) == ["Pumps", "More pumps"]
+    assert client.get("/", {"q": "pump", "sort": "colour"}).status_code == 400
+
+
 def test_modes_are_searched_as_asked(client: Client, filled: Tenant) -> None:
     assert titles(client.get("/", {"q": "zebra", "mode": "lexical"})) == []
     assert titles(client.get("/", {"q": "zebra", "mode": "vector"})) != []

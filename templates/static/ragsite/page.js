@@ -5,7 +5,7 @@
   const openBefore = new Map();
 
   document.addEventListener("change", (event) => {
-    if (event.target instanceof HTMLInputElement && "submits" in event.target.dataset) {
+    if ("submits" in event.target.dataset && event.target.form) {
       event.target.form.requestSubmit();
     }
   });
@@ -36,6 +36,7 @@
   document.addEventListener("htmx:afterSettle", () => {
     const summary = document.querySelector("[data-announce], .notice-panel h2");
     document.getElementById("announcer").textContent = summary ? summary.textContent.trim() : "";
+    RagsiteSuggest.attach();
     RagsiteAnswer.onResults();
   });
 
