@@ -10,9 +10,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 WEIGHTS: Floats = np.linspace(0.0, 1.0, 21)
 _FINE: Floats = np.linspace(0.0, 1.0, 101)
 _SMOOTHING = (0.25, 0.5, 0.25)
-_HELD = (
-    1.0  # what a weight may gain, relative to the best, by the square of its distance from the legs' shares
-)
+_HELD = 5.0  # what the square of the distance from the legs' shares costs of the relative gain
 _PRIOR_QUESTIONS = 20  # as many questions as the default weight counts for
 LEAST_QUESTIONS = 20  # below, chance says more than the legs
 _AT = 10
