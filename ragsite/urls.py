@@ -8,12 +8,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from ingestion import api as ingestion_api
 from search import health, profile_api, streams, views
 from search.admin.whereabouts_page import whereabouts_page
-from search.api import ExplainView, SearchView, SuggestView
+from search.api import ExplainView, FeedbackView, SearchView, SuggestView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
     path("explain", ExplainView.as_view(), name="explain"),
     path("suggest", SuggestView.as_view(), name="suggest"),
+    path("feedback", FeedbackView.as_view(), name="feedback"),
     path("ask", streams.ask, name="ask"),
     path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
     path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
@@ -60,5 +61,6 @@ urlpatterns = [
     path("t/<slug:slug>/", views.tenant_page, name="page-tenant"),
     path("t/<slug:slug>/ask", views.page_ask, name="page-ask"),
     path("t/<slug:slug>/suggest", views.page_suggest, name="page-suggest"),
+    path("t/<slug:slug>/feedback", views.page_feedback, name="page-feedback"),
     path("t/<slug:slug>/document", views.document_page, name="page-document"),
 ]

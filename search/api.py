@@ -1,4 +1,4 @@
-"""The endpoints of search, of its explanations and of suggestions. `/ask` lives in `streams`: its answers stream."""
+"""The endpoints of search, its explanations, suggestions and ratings. `/ask` lives in `streams`: its answers stream."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -9,12 +9,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from search import services, suggestions
+from search import feedback, services, suggestions
 from search.authentication import principal_of
 from search.errors import api_error_of
 from search.metrics import QUERIES
 from search.rendering import whereabouts_json
-from search.serializers import ExplainSerializer, SearchSerializer, SuggestSerializer
+from search.serializers import (
+    ExplainSerializer,
+    FeedbackSerializer,
+    SearchSerializer,
+    SuggestSerializer,
+)
 from search.whereabouts import Sought, whereabouts
 
 logger = structlog.get_logger(__name__)
@@ -31,7 +36,9 @@ class SearchView(APIView):
     )
     def post(self, request: Request) -> Response:
         principal = principal_of(request)
-        body = services.search(principal, SearchSerializer.request(request.data))
+        asked = SearchSerializer.request(request.data)
+        body = services.search(principal, asked)
+        feedback.remember(principal, "search", body["request_id"], asked.query)
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
         logged = {name: body[name] for name in _LOGGED}
         logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)
@@ -75,3 +82,17 @@ class SuggestView(APIView):
     def get(self, request: Request) -> Response:
         asked = SuggestSerializer.validated(request.query_params.dict())
         return Response(suggestions.suggest(principal_of(request), asked["q"], size=asked["size"]))
+
+
+class FeedbackView(APIView):
+    """A reader's rating of a response, or of one document in it. A second one takes the place of the first."""
+
+    scope: ClassVar[tuple[str, ...]] = ("search", "ask")
+
+    @extend_schema(
+        request=FeedbackSerializer, responses={201: OpenApiResponse(description="The rating as kept")}
+    )
+    def post(self, request: Request) -> Response:
+        kept = feedback.rate(principal_of(request), FeedbackSerializer.rating_of(request.data))
+        body = {"request_id": str(kept.request_id), "document": kept.document or None, "rating": kept.rating}
+        return Response(body, status=201)

@@ -79,6 +79,20 @@ def _embedding_key(tenant: UUID, variant: str, text: str) -> str:
     return f"{_PREFIX}:embedding:{tenant}:{digest}"
 
 
+def write_request(tenant: UUID, request_id: str, body: bytes, *, ttl_seconds: int) -> None:
+    """Remember a request under its id. Raises CacheUnavailable."""
+    _write(_request_key(tenant, request_id), body, ttl_seconds=ttl_seconds)
+
+
+def read_request(tenant: UUID, request_id: str) -> bytes | None:
+    """What was remembered of a request; None when it is forgotten. Raises CacheUnavailable."""
+    return _read("request", _request_key(tenant, request_id))
+
+
+def _request_key(tenant: UUID, request_id: str) -> str:
+    return f"{_PREFIX}:request:{tenant}:{request_id}"
+
+
 def _read(layer: str, key: str) -> bytes | None:
     try:
         raw = cast(bytes | None, _client().get(key))

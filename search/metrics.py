@@ -19,6 +19,13 @@ CACHE_READS = Counter("ragsite_cache_reads_total", "Cache reads by layer and out
 TOKENS = Counter(
     "ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"]
 )
+FEEDBACK = Counter("ragsite_feedback_total", "Readers' ratings by kind and rating.", ["kind", "rating"])
+LAB_REGRESSED = Gauge(
+    "ragsite_lab_regressed",
+    "1 when a query set's last nightly run is significantly worse than the accepted one.",
+    ["tenant", "query_set"],
+    multiprocess_mode="mostrecent",
+)
 TASKS = Counter("ragsite_ingestion_tasks_total", "Ingestion tasks that ended, by state.", ["state"])
 INGESTION_STAGE_SECONDS = Histogram(
     "ragsite_ingestion_stage_seconds",

@@ -183,6 +183,7 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
+    request_id: str
     text: SafeString
     refused: bool
     is_extract: bool
@@ -193,6 +194,7 @@ class AnswerView:
 def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
     sources = source_views(body["citations"], document_url=document_url)
     return AnswerView(
+        request_id=body["request_id"],
         text=_cited(body["answer"], {source.number for source in sources}),
         refused=body["refused"],
         is_extract=body["generator"] == "extractive",

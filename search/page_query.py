@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import QueryDict
 
@@ -11,7 +12,7 @@ from search.exceptions import InvalidRequest
 from search.facets import RANGE_SEPARATOR
 from search.filters import BUILT_IN
 from search.ordering import RELEVANCE
-from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, SearchRequest
+from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, Rating, SearchRequest
 
 PAGE_SIZE = 10
 PASSAGES = 3  # of one document, the further ones folded
@@ -147,3 +148,18 @@ def sort_fields(schema: FieldSchema) -> list[str]:
 
 def _own_fields(schema: FieldSchema) -> list[str]:
     return sorted(name for name in schema if name not in BUILT_IN and not name.startswith("metadata."))
+
+
+def rating(params: QueryDict) -> Rating:
+    """A thumb of the page: `up` or `down` holds the document's id, or nothing for the answer. Raises InvalidRequest."""
+    try:
+        request_id = UUID(params.get("request_id", ""))
+    except ValueError as error:
+        raise InvalidRequest("There is no such request.") from error
+    is_up = "up" in params
+    if is_up == ("down" in params):
+        raise InvalidRequest("A rating is either up or down.")
+    document = params.get("up" if is_up else "down", "")
+    if len(document) > 512:
+        raise InvalidRequest("There is no such document.")
+    return Rating(request_id, is_up, document)

@@ -2,7 +2,7 @@
 silently ignored."""
 
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -12,7 +12,7 @@ from rest_framework.fields import empty
 from search import profile_settings
 from search.facets import INTERVALS, MAX_SELECTED
 from search.ordering import RELEVANCE
-from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
+from search.types import AskRequest, FacetRequest, Message, Mode, Rating, SearchRequest
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -164,6 +164,30 @@ class ExplainSerializer(SearchSerializer):
 class SuggestSerializer(StrictSerializer):
     q = serializers.CharField(max_length=200, allow_blank=True)
     size = serializers.IntegerField(min_value=1, max_value=20, default=8)
+
+
+class RatingField(serializers.Field):  # type: ignore[type-arg]
+    """`up` or `down`, or 1 and -1."""
+
+    _VALUES: ClassVar = {"up": True, "down": False, 1: True, -1: False}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, bool) or not isinstance(data, str | int) or data not in self._VALUES:
+            raise serializers.ValidationError('Send "up" or "down".')
+        return bool(self._VALUES[data])
+
+
+class FeedbackSerializer(StrictSerializer):
+    request_id = serializers.UUIDField()
+    document = serializers.CharField(required=False, allow_null=True, max_length=512, default=None)
+    rating = RatingField()
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
+
+    @classmethod
+    def rating_of(cls, data: Any) -> Rating:
+        """The validated rating. Raises ValidationError."""
+        fields = cls.validated(data)
+        return Rating(fields["request_id"], fields["rating"], fields["document"] or "", fields["comment"])
 
 
 class MessageSerializer(StrictSerializer):

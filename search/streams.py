@@ -28,6 +28,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from search import feedback
 from search.answers import (
     PreparedAnswer,
     Question,
@@ -108,9 +109,9 @@ async def respond(read: Callable[[], Asked]) -> HttpResponseBase:
             place.follower = follower = _flights.join(question.key, lambda: _produce(question))
             await follower.begin()
             if not asked.stream:
-                return _json_response(await _done(follower))
+                return _json_response(await _done(asked, follower))
             stack.pop_all()  # the stream gives the place back
-            return _stream_response(_messages(place, follower))
+            return _stream_response(_messages(asked, place, follower))
     except (SearchError, APIException, RequestDataTooBig) as error:
         response = error_response(error) or HttpResponse(status=500)
         outcome = "error" if response.status_code >= 500 else "invalid"
@@ -240,19 +241,19 @@ def _shown(shown: Shown) -> Iterator[Event]:
         yield Event("citation", citation_json(citation))
 
 
-async def _done(follower: Follower) -> dict[str, Any]:
+async def _done(asked: Asked, follower: Follower) -> dict[str, Any]:
     """The last event's body, for those who want no stream."""
     async for event in follower.events():
         if event is not None and event.name == "done":
-            return _own(event).data
+            return (await _own(asked, event)).data
     raise GenerationUnavailable("The answer broke off.")
 
 
-async def _messages(place: _Place, follower: Follower) -> AsyncIterator[bytes]:
+async def _messages(asked: Asked, place: _Place, follower: Follower) -> AsyncIterator[bytes]:
     """Server-sent events, and a comment for each second without one, so that a lost client is noticed."""
     try:
         async for event in follower.events(silence_seconds=PING_SECONDS):
-            yield PING if event is None else _message(_own(event))
+            yield PING if event is None else _message(await _own(asked, event))
     except SearchError as error:
         yield _message(Event("error", {"code": error.code, "detail": error.detail}))
     except Exception:  # the boundary of a response whose status is already sent
@@ -262,11 +263,13 @@ async def _messages(place: _Place, follower: Follower) -> AsyncIterator[bytes]:
         place.give_back()
 
 
-def _own(event: Event) -> Event:
-    """`done` with a request id of this request's own, and counted."""
+async def _own(asked: Asked, event: Event) -> Event:
+    """`done` with a request id of this request's own, remembered for its ratings, and counted."""
     if event.name != "done":
         return event
-    body = event.data | {"request_id": str(uuid4())}
+    request_id = str(uuid4())
+    await _in_thread(lambda: feedback.remember(asked.principal, "ask", request_id, asked.request.question))
+    body = event.data | {"request_id": request_id}
     outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
     QUERIES.labels("ask", outcome).inc()
     logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})

@@ -1,6 +1,8 @@
 """Reads the tenant's state that a query needs: the index version that serves, and what the filter door
 must leave out."""
 
+import time
+
 from search.filters import schema_of
 from search.models import Document, MetadataField, Tenant
 from search.prepared import PreparedQuery
@@ -8,6 +10,7 @@ from search.profile_settings import version_settings
 from search.types import IndexTarget, LanguageWeight, RetrievalSettings
 
 HIDDEN_LIMIT = 1000
+_KEEPS_SECONDS = 10.0
 _targets = PreparedQuery(
     lambda tenant_id: Tenant.objects.filter(pk=tenant_id).values_list(
         "live_index_id",
@@ -33,6 +36,8 @@ _hidden = PreparedQuery(
         "pk"
     )[: HIDDEN_LIMIT + 1]
 )
+_keeps = PreparedQuery(lambda tenant_id: Tenant.objects.filter(pk=tenant_id).values_list("keeps_queries"))
+_known_to_keep: dict[int, tuple[float, bool]] = {}
 
 
 def live_target(tenant_id: int) -> IndexTarget | None:
@@ -68,3 +73,18 @@ def hidden_documents(tenant_id: int) -> list[int]:
     At most HIDDEN_LIMIT + 1 ids: a caller that gets more than the limit drops what the engine counts.
     """
     return [document_id for (document_id,) in _hidden.rows(tenant_id=tenant_id)]
+
+
+def keeps_queries(tenant_id: int) -> bool:
+    """Whether the tenant's queries may be kept with ratings; as it was at most ten seconds ago."""
+    now = time.monotonic()
+    read_at, keeps = _known_to_keep.get(tenant_id, (float("-inf"), False))
+    if now - read_at > _KEEPS_SECONDS:
+        keeps = any(kept for (kept,) in _keeps.rows(tenant_id=tenant_id))
+        _known_to_keep[tenant_id] = (now, keeps)
+    return keeps
+
+
+def forget_tenants() -> None:
+    """For tests: what was read of tenants is read anew."""
+    _known_to_keep.clear()

@@ -5,13 +5,21 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from search import answers, page, page_facets, reading, services, streams, suggestions
+from search import answers, feedback, page, page_facets, page_query, reading, services, streams, suggestions
 from search.authentication import anonymous_reader, member
 from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
@@ -69,15 +77,7 @@ def tenant_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _search_page(request: HttpRequest, reader: Reader) -> HttpResponse:
-    context: dict[str, Any] = {
-        "tenant": reader.tenant,
-        "query": PageQuery(),
-        "modes": page.MODES,
-        "notice_texts": page.NOTICES,
-        "ask_url": reverse("page-ask", args=[reader.tenant.slug]),
-        "document_url": reverse("page-document", args=[reader.tenant.slug]),
-        "suggest_url": reverse("page-suggest", args=[reader.tenant.slug]),
-    }
+    context = _empty_page(reader)
     failure: SearchError | None = None
     try:
         query = PageQuery.from_params(request.GET, max_characters=settings.SEARCH_MAX_QUERY_CHARACTERS)
@@ -88,6 +88,20 @@ def _search_page(request: HttpRequest, reader: Reader) -> HttpResponse:
     if context["query"].text:
         QUERIES.labels("page", "failed" if failure else "ok").inc()
     return _rendered(request, "search/page.html", context, failure=failure)
+
+
+def _empty_page(reader: Reader) -> dict[str, Any]:
+    slug = reader.tenant.slug
+    return {
+        "tenant": reader.tenant,
+        "query": PageQuery(),
+        "modes": page.MODES,
+        "notice_texts": page.NOTICES,
+        "ask_url": reverse("page-ask", args=[slug]),
+        "document_url": reverse("page-document", args=[slug]),
+        "suggest_url": reverse("page-suggest", args=[slug]),
+        "feedback_url": reverse("page-feedback", args=[slug]),
+    }
 
 
 def _rendered(
@@ -111,6 +125,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     target = live_target(reader.tenant.pk)
     schema = target.schema if target else {}
     body = services.search(reader.principal, query.search_request(schema))
+    feedback.remember(reader.principal, "search", body["request_id"], query.text)
     document_url = reverse("page-document", args=[reader.tenant.slug])
     found = {
         "result": body,
@@ -126,6 +141,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     }
     if query.asks and not is_partial:
         answer = answers.answer(reader.principal, query.ask_request(schema))
+        feedback.remember(reader.principal, "ask", answer["request_id"], query.text)
         found["answer"] = page.answer_view(answer, document_url=document_url)
     return found
 
@@ -162,6 +178,21 @@ def _asked(request: HttpRequest, slug: str) -> Asked:
         raise InvalidRequest("Ask something.", fields={"q": ["Ask something."]})
     target = live_target(tenant.pk)
     return Asked(reader.principal, query.ask_request(target.schema if target else {}), stream=True)
+
+
+@require_POST
+def page_feedback(request: HttpRequest, slug: str) -> HttpResponse:
+    """A thumb on a result or an answer; with JavaScript off it leads back to where it was given."""
+    reader = _reader(request, get_object_or_404(Tenant, slug=slug))
+    try:
+        feedback.rate(reader.principal, page_query.rating(request.POST))
+    except InvalidRequest as error:
+        return _rendered(request, "search/page.html", _empty_page(reader), failure=error)
+    if request.headers.get("X-Requested-With") == "fetch":
+        return HttpResponse(status=204)
+    address = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(address, allowed_hosts={request.get_host()})
+    return HttpResponseRedirect(address if is_ours else reverse("page-tenant", args=[slug]))
 
 
 @require_safe

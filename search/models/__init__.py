@@ -5,8 +5,10 @@ The database is the record; OpenSearch holds a copy that can be rebuilt. Every r
 
 from search.models.curation import CuratedDocument, CurationRule
 from search.models.documents import Document, Edition
+from search.models.feedback import Feedback
 from search.models.indexes import MetadataField, SearchIndex
 from search.models.judging import JudgedQuery, Judgement, QuerySet
+from search.models.lab_jobs import LabJob
 from search.models.profiles import Profile
 from search.models.rerankers import TrainedReranker
 from search.models.runs import EvaluationRun, RunRow
@@ -19,8 +21,10 @@ __all__ = [
     "Document",
     "Edition",
     "EvaluationRun",
+    "Feedback",
     "JudgedQuery",
     "Judgement",
+    "LabJob",
     "Membership",
     "MetadataField",
     "Profile",

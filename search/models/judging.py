@@ -19,6 +19,9 @@ class QuerySet(models.Model):
     groups = models.JSONField(
         default=list, blank=True, help_text="Access groups that its queries are asked with."
     )
+    runs_nightly = models.BooleanField(
+        default=False, help_text="Ask it each night, and raise an alarm when it got worse."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -39,6 +39,13 @@ class EvaluationRun(models.Model):
     reason = models.CharField(max_length=1000, blank=True)
     query_count = models.PositiveIntegerField(default=0)
     measures = models.JSONField(default=dict)
+    is_nightly = models.BooleanField(default=False)
+    is_accepted = models.BooleanField(
+        default=False, help_text="Later nightly runs are compared with the newest accepted one."
+    )
+    is_regression = models.BooleanField(
+        default=False, help_text="It is significantly worse than the accepted run."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

@@ -30,6 +30,10 @@ class Tenant(models.Model):
     is_public = models.BooleanField(
         default=False, help_text="Anyone may search it on the page, without groups."
     )
+    keeps_queries = models.BooleanField(
+        default=False,
+        help_text="Readers' ratings are kept with the words that they searched for, so that they can be judged by.",
+    )
     content_version = models.BigIntegerField(default=0, editable=False)
     curation_version = models.BigIntegerField(default=0, editable=False)
     live_index = models.ForeignKey(

@@ -71,6 +71,13 @@ def test_a_run_keeps_what_it_asked_with(query_set: QuerySet) -> None:
     assert (made.index, made.variant) == (target.name, target.variant)
 
 
+def test_settings_change_the_ranking(query_set: QuerySet) -> None:
+    query_set.queries.filter(public_id="q1").update(text="time off for mothers after a birth, class")
+    by_words = run(query_set, vector_weight=0.0).rows.get(query__public_id="q1").ranking
+    by_meaning = run(query_set, vector_weight=1.0).rows.get(query__public_id="q1").ranking
+    assert (by_words[0], by_meaning[0]) == ("travel", "leave")
+
+
 def test_a_run_that_was_stopped_is_carried_on_where_it_was(query_set: QuerySet) -> None:
     started = lab.start(query_set, mode="lexical", profile=RetrievalSettings())
     stops = iter([False, True])

@@ -92,6 +92,7 @@ const RagsiteAnswer = (() => {
       part("text").textContent = "";
       part("notices").hidden = true;
       part("sources").hidden = true;
+      part("thumbs").hidden = true;
       part("text").setAttribute("aria-busy", "true");
       part("status").textContent = "Reading the documents…";
     }
@@ -124,6 +125,15 @@ const RagsiteAnswer = (() => {
       this.close(body.refused ? "Nothing relevant was found" : body.generator === "extractive" ? "Quoted from the documents" : "Written from the sources below");
       if (!this.text) part("text").textContent = "There is no answer, but the results below may hold it.";
       this.notice(body.degraded);
+      this.rateable(body.request_id);
+    }
+
+    rateable(requestId) {
+      const form = document.getElementById("feedback-ask");
+      if (!form) return; // the results are still on their way
+      form.elements.request_id.value = requestId;
+      for (const thumb of part("thumbs").querySelectorAll("button")) thumb.removeAttribute("aria-pressed");
+      part("thumbs").hidden = false;
     }
 
     notice(reasons) {

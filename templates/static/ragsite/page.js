@@ -16,6 +16,27 @@
     RagsiteAnswer.onSearch(asks);
   }, true);
 
+  // A thumb is kept without a reload, and shows that it was.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form.feedback") || !event.submitter) return;
+    event.preventDefault();
+    rate(event.target, event.submitter);
+  });
+
+  async function rate(form, thumb) {
+    const announcer = document.getElementById("announcer");
+    const body = new URLSearchParams(new FormData(form, thumb));
+    try {
+      const response = await fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "fetch" } });
+      if (!response.ok) throw new Error(response.statusText);
+    } catch {
+      announcer.textContent = "Your rating could not be kept. Please try again.";
+      return;
+    }
+    for (const other of thumb.parentElement.querySelectorAll("button")) other.setAttribute("aria-pressed", other === thumb);
+    announcer.textContent = "Thank you for your rating.";
+  }
+
   // What was unfolded stays so when the results change.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!event.detail.xhr.responseText.includes('id="content"')) {

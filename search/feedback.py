@@ -1,0 +1,73 @@
+"""Readers' ratings, and what connects one with its query: request ids, remembered for a short while in the cache.
+
+The words are remembered, and kept with a rating, only for a tenant that keeps queries.
+"""
+
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.utils import timezone
+
+from search import caches
+from search.exceptions import CacheUnavailable, InvalidRequest
+from search.metrics import FEEDBACK
+from search.models import Document, Feedback
+from search.tenants import keeps_queries, live_target
+from search.types import Principal, Rating
+from search.visibility import visible_documents
+
+
+def remember(principal: Principal, kind: str, request_id: str, query: str) -> None:
+    """Keep a request's words for as long as a rating of it is likely; nothing for a tenant that keeps no queries."""
+    if not keeps_queries(principal.tenant_id):
+        return
+    body = orjson.dumps({"kind": kind, "query": query})
+    try:
+        caches.write_request(
+            principal.tenant_uuid, request_id, body, ttl_seconds=settings.SEARCH_FEEDBACK_TTL_SECONDS
+        )
+    except CacheUnavailable:
+        return  # the response says so in `degraded`; a rating of it comes without its words
+
+
+def rate(principal: Principal, rating: Rating) -> Feedback:
+    """Keep a rating; a second one of the same takes its place. Raises InvalidRequest for a document that the
+    principal may not see, as for one that there is not.
+    """
+    if rating.document and not _may_see(principal, rating.document):
+        raise InvalidRequest("There is no such document.", fields={"document": ["Unknown document."]})
+    kind, query = _remembered(principal, rating.request_id)
+    value = Feedback.Rating.UP if rating.is_up else Feedback.Rating.DOWN
+    row, _ = Feedback.objects.update_or_create(
+        tenant_id=principal.tenant_id,
+        request_id=rating.request_id,
+        document=rating.document,
+        defaults={"rating": value, "comment": rating.comment},
+        create_defaults={"rating": value, "comment": rating.comment, "kind": kind, "query": query},
+    )
+    FEEDBACK.labels(kind or "unknown", "up" if rating.is_up else "down").inc()
+    return row
+
+
+def _may_see(principal: Principal, public_id: str) -> bool:
+    target = live_target(principal.tenant_id)
+    found = Document.objects.filter(tenant_id=principal.tenant_id, public_id=public_id)
+    ids = list(found.values_list("pk", flat=True))
+    return target is not None and bool(
+        visible_documents(ids, principal=principal, index_id=target.index_id, now=timezone.now())
+    )
+
+
+def _remembered(principal: Principal, request_id: UUID) -> tuple[str, str]:
+    """(kind, query) of a request; both empty when it is forgotten."""
+    if not keeps_queries(principal.tenant_id):
+        return "", ""
+    try:
+        body = caches.read_request(principal.tenant_uuid, str(request_id))
+    except CacheUnavailable:
+        return "", ""
+    if body is None:
+        return "", ""
+    asked = orjson.loads(body)
+    return str(asked["kind"]), str(asked["query"])
