@@ -11,6 +11,7 @@ logger = structlog.get_logger(__name__)
 RUN_DUE_TASKS = "ingestion.jobs.run_due_tasks"
 RUN_SYNC = "ingestion.jobs.run_sync"
 RUN_PROBE = "ingestion.jobs.run_probe"
+RUN_LAB_JOB = "ingestion.jobs.run_lab_job"
 _QUIET_SECONDS = 5
 
 

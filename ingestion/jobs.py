@@ -13,6 +13,7 @@ from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.services import ingest, probe, sync
+from search.evaluation import lab_jobs
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
@@ -119,6 +120,18 @@ def _ingestion_first() -> Callable[[], None]:
     return go_on
 
 
+def run_lab_job(job_id: int) -> None:
+    """Work on one job of the relevance lab for a while, and ring again for the rest, behind what else waits."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_LAB_JOB, job_id)
+    try:
+        if lab_jobs.work(job_id, should_stop=_stopping.is_set):
+            doorbell.ring(doorbell.RUN_LAB_JOB, job_id)
+    except Exception as error:
+        logger.exception("lab_job_failed", lab_job=job_id)
+        lab_jobs.fail(job_id, f"{type(error).__name__}: {error}")
+
+
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
     rings = [
@@ -126,4 +139,5 @@ def sweep() -> int:
     ]
     rings += [doorbell.ring(doorbell.RUN_SYNC, run_id) for run_id in sync.due_runs()]
     rings += [doorbell.ring(doorbell.RUN_PROBE, version_id) for version_id in probe.due()]
+    rings += [doorbell.ring(doorbell.RUN_LAB_JOB, job_id) for job_id in lab_jobs.due_jobs()]
     return len(rings)

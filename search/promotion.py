@@ -13,8 +13,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from search.evaluation import lab
-from search.evaluation.asking import RERANK
+from search.evaluation import lab, lab_jobs
 from search.evaluation.significance import Comparison
 from search.exceptions import SearchError
 from search.models import EvaluationRun, Profile, QuerySet, Tenant
@@ -22,7 +21,7 @@ from search.models.profiles import DEFAULT_PROFILE
 from search.profile_settings import checked, version_settings
 from search.reranking.choice import reranker_name
 from search.tenants import live_target
-from search.types import IndexTarget, Mode, RetrievalSettings
+from search.types import IndexTarget, RetrievalSettings
 
 LEAST_QUERIES = 5  # with fewer, no loss can be significant
 State = Profile.State
@@ -81,7 +80,8 @@ def evaluate(profile: Profile) -> list[EvaluationRun]:
     if not sets:
         raise PromotionRefused(_NO_QUERY_SET)
     asked = (settings_of(profile), replaced_by(profile))
-    return [lab.start(query_set, mode=_readers_mode(one), profile=one) for query_set in sets for one in asked]
+    jobs = [lab_jobs.open_run(query_set, profile=one) for query_set in sets for one in asked]
+    return [job.run for job in jobs if job.run is not None]
 
 
 _NO_QUERY_SET = "Nothing can be evaluated: make a query set with judgements first."
@@ -127,18 +127,13 @@ def _query_sets(profile: Profile) -> list[QuerySet]:
 def _last_run(query_set: QuerySet, asked: RetrievalSettings, target: IndexTarget) -> EvaluationRun | None:
     runs = query_set.runs.filter(
         state=EvaluationRun.State.DONE,
-        mode=_readers_mode(asked),
+        mode=lab.readers_mode(asked),
         reranker=reranker_name(asked),
         index=target.name,
         profile_name=asked.name,
         profile_version=asked.version,
     )
     return runs.order_by("-pk").first()
-
-
-def _readers_mode(asked: RetrievalSettings) -> str:
-    """How readers ask: through the reranker where these settings have one."""
-    return RERANK if reranker_name(asked) else Mode.HYBRID.value
 
 
 def promote(profile: Profile) -> Profile:

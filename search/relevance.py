@@ -16,18 +16,23 @@ _HALF = 0.5
 
 
 def is_relevant(question: str, passages: Sequence[ContextPassage], *, least_cosine: float) -> bool:
-    """Whether the best cosine reaches `least_cosine`, and some passage has each code that the question names.
+    """Whether the passages' relevance reaches `least_cosine`."""
+    return relevance(question, passages) >= least_cosine
 
-    More than half of the question's words in one passage lower the threshold. Paraphrases share few words, so
-    that few of them never raise it. Without vectors the words decide alone.
+
+def relevance(question: str, passages: Sequence[ContextPassage]) -> float:
+    """The best cosine, helped by the question's words; -1 where nothing is found or a code that it names is missing.
+
+    More than half of the question's words in one passage raise it. Paraphrases share few words, so that few of them
+    never lower it. Without vectors the words decide alone: 1 or -1.
     """
     if not passages or not _codes_held(question, passages):
-        return False
+        return -1.0
     words = words_held(question, passages)
     cosines = [passage.hit.scores.vector for passage in passages if passage.hit.scores.vector is not None]
     if not cosines:
-        return words >= _HALF
-    return max(cosines) + WORDS_WEIGHT * max(0.0, words - _HALF) >= least_cosine
+        return 1.0 if words >= _HALF else -1.0
+    return max(cosines) + WORDS_WEIGHT * max(0.0, words - _HALF)
 
 
 def _codes_held(question: str, passages: Sequence[ContextPassage]) -> bool:

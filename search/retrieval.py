@@ -108,6 +108,25 @@ def _counted(
     return counted.total, decode_estimates(estimated, counting), False
 
 
+def leg_candidates(request: CandidatesQuery) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """Step one without fusion: the `depth` best of the lexical and of the vector leg, by the leg's own scores."""
+    bodies = [
+        query.candidates_body(
+            replace(request.legs, mode=mode),
+            door=request.door,
+            depth=request.depth,
+            size=request.depth,
+            pipeline=None,
+        )
+        for mode in (Mode.LEXICAL, Mode.VECTOR)
+    ]
+    lexical, vector = (
+        tuple(_decode_candidate(hit) for hit in answer["hits"]["hits"])
+        for answer in _multi_search(request.index, bodies)
+    )
+    return lexical, vector
+
+
 def read_page(
     index: str, legs: query.Legs, *, chunk_ids: Sequence[str], door: query.Body, highlight: bool
 ) -> dict[str, ReadChunk]:

@@ -9,15 +9,16 @@ from dataclasses import asdict
 from django.utils import timezone
 
 from search.evaluation import significance
-from search.evaluation.asking import Asking, ask
+from search.evaluation.asking import RERANK, Asking, ask
 from search.evaluation.measures import Judgements, mean, measure, measured, relevant
 from search.evaluation.significance import Comparison
 from search.exceptions import InvalidRequest, SearchError
 from search.models import EvaluationRun, JudgedQuery, Judgement, Profile, QuerySet, RunRow
 from search.profile_settings import version_settings
+from search.profiles import retrieval_settings
 from search.reranking.choice import reranker_name
 from search.tenants import live_target
-from search.types import Principal, RetrievalSettings
+from search.types import IndexTarget, Mode, Principal, RetrievalSettings
 
 MEASURES = ("ndcg@10", "map@100", "mrr@10", "precision@10", "recall@100", "judged@10")
 MAIN_MEASURE = "ndcg@10"
@@ -31,16 +32,22 @@ class LabError(SearchError):
     status = 409
 
 
-def start(query_set: QuerySet, *, mode: str, profile: RetrievalSettings) -> EvaluationRun:
-    """A run that waits to be carried on. Raises LabError for a set or a tenant that is empty."""
+def start(
+    query_set: QuerySet, *, mode: str | None = None, profile: RetrievalSettings | None = None
+) -> EvaluationRun:
+    """A run that waits to be carried on; without a profile with what readers get now, without a mode as they ask.
+
+    Raises LabError for a set or a tenant that is empty.
+    """
     target = live_target(query_set.tenant_id)
     if target is None:
         raise LabError("The tenant has no index yet: it has no document.")
     if not (count := query_set.queries.count()):
         raise LabError(f"The query set {query_set.name!r} has no query.")
+    profile = profile or live_settings(target)
     return EvaluationRun.objects.create(
         query_set=query_set,
-        mode=mode,
+        mode=mode or readers_mode(profile),
         profile_name=profile.name,
         profile_version=profile.version,
         settings=asdict(profile),
@@ -207,3 +214,31 @@ def compare(first: EvaluationRun, second: EvaluationRun, *, name: str = MAIN_MEA
 def _by_public_id(run: EvaluationRun, found: Mapping[int, float]) -> dict[str, float]:
     names = dict(JudgedQuery.objects.filter(query_set_id=run.query_set_id).values_list("pk", "public_id"))
     return {names[query_id]: value for query_id, value in found.items()}
+
+
+def readers_mode(profile: RetrievalSettings) -> str:
+    """How readers ask: through the reranker where these settings have one."""
+    return RERANK if reranker_name(profile) else Mode.HYBRID.value
+
+
+def live_settings(target: IndexTarget) -> RetrievalSettings:
+    """What holds for requests that name no profile."""
+    return retrieval_settings(target, None)
+
+
+def accept(run: EvaluationRun) -> None:
+    """Later nightly runs of the set are compared with this one. Raises LabError for one that is not done."""
+    if run.state != State.DONE:
+        raise LabError("Only a run that is done can be accepted.")
+    run.is_accepted, run.is_regression = True, False
+    run.save(update_fields=["is_accepted", "is_regression"])
+
+
+def check_regression(run: EvaluationRun) -> None:
+    """Set a run against the newest accepted one of its set; a first run, and one that is better, is accepted itself."""
+    accepted = run.query_set.runs.filter(is_accepted=True, state=State.DONE).exclude(pk=run.pk)
+    before = accepted.order_by("-pk").first()
+    comparison = compare(before, run) if before else None
+    run.is_regression = comparison is not None and comparison.is_significantly_worse()
+    run.is_accepted = comparison is None or comparison.is_significantly_better()
+    run.save(update_fields=["is_regression", "is_accepted"])

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 
 from ingestion import jobs
 from ingestion.services import housekeeping
+from search.evaluation import lab_jobs
 from search.exceptions import SearchError
 
 logger = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         while not stopped.wait(settings.INGESTION_SWEEP_SECONDS):
             try:
                 housekeeping.start_due_syncs()
+                lab_jobs.start_nightly(hours=settings.SEARCH_LAB_NIGHTLY_HOURS)
                 housekeeping.clear_old()
                 jobs.sweep()
             except (DatabaseError, SearchError) as error:

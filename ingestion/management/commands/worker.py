@@ -14,6 +14,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from ingestion import jobs, outbox
+from search.evaluation import lab_jobs
 
 logger = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ def _sweep_regularly(stopped: threading.Event) -> None:
         try:
             jobs.sweep()
             outbox.publish_metrics()
+            lab_jobs.publish_metrics()
         except DatabaseError as error:
             logger.warning("sweep_failed", error=str(error))
         finally:
