@@ -68,6 +68,16 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Relevance lab",
+                "items": [
+                    _menu("Query sets", "quiz", "admin:search_queryset_changelist"),
+                    _menu("Queries", "contact_support", "admin:search_judgedquery_changelist"),
+                    _menu("Runs", "experiment", "admin:search_evaluationrun_changelist"),
+                    _menu("Tuning", "tune", "admin:search_labjob_changelist"),
+                    _menu("Ratings", "thumbs_up_down", "admin:search_feedback_changelist"),
+                ],
+            },
+            {
                 "title": "Access",
                 "items": [
                     _menu("Tenants", "domain", "admin:search_tenant_changelist"),

@@ -3,6 +3,7 @@
 The words are remembered, and kept with a rating, only for a tenant that keeps queries.
 """
 
+from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
@@ -14,8 +15,18 @@ from search.exceptions import CacheUnavailable, InvalidRequest
 from search.metrics import FEEDBACK
 from search.models import Document, Feedback
 from search.tenants import keeps_queries, live_target
-from search.types import Principal, Rating
+from search.types import Principal
 from search.visibility import visible_documents
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A validated rating: of a whole response, or of one document in it. `is_up`: it helped."""
+
+    request_id: UUID
+    is_up: bool
+    document: str = ""
+    comment: str = ""
 
 
 def remember(principal: Principal, kind: str, request_id: str, query: str) -> None:

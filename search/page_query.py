@@ -10,9 +10,10 @@ from django.http import QueryDict
 
 from search.exceptions import InvalidRequest
 from search.facets import RANGE_SEPARATOR
+from search.feedback import Rating
 from search.filters import BUILT_IN
 from search.ordering import RELEVANCE
-from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, Rating, SearchRequest
+from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, SearchRequest
 
 PAGE_SIZE = 10
 PASSAGES = 3  # of one document, the further ones folded

@@ -11,8 +11,9 @@ from rest_framework.fields import empty
 
 from search import profile_settings
 from search.facets import INTERVALS, MAX_SELECTED
+from search.feedback import Rating
 from search.ordering import RELEVANCE
-from search.types import AskRequest, FacetRequest, Message, Mode, Rating, SearchRequest
+from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
 
 
 class StrictSerializer(serializers.Serializer[Any]):

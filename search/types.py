@@ -363,16 +363,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Rating:
-    """A validated rating: of a whole response, or of one document in it. `is_up`: it helped."""
-
-    request_id: UUID
-    is_up: bool
-    document: str = ""
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ChunkRecord:
     """One chunk as it is written to an index. `vector` holds `dimension` float32."""
 

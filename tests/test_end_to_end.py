@@ -38,6 +38,22 @@ SIDECAR = {
 }
 
 
+JUDGED = "query,document,grade\n" + "".join(
+    f"{query},{document},3\n"
+    for document, queries in {
+        "handbook/manuals/pump.md": ("pump runs dry", "alarm E-42", "refill the tank"),
+        "handbook/manuals/valve.html": ("grease the valve", "valve every six months", "valve V-3"),
+        "handbook/notes/canteen.txt": ("when is lunch", "soup on Fridays", "canteen open"),
+        "handbook/notes/pump-budget.txt": (
+            "money for a new pump",
+            "budget refused",
+            "what happened in March",
+        ),
+    }.items()
+    for query in queries
+)
+
+
 @dataclass(frozen=True)
 class Site:
     """A running site: its address, and the folder that becomes its source."""
@@ -190,6 +206,8 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _sign_in(page)
         _pin_from_a_preview(page)
         _ask_why_it_is_not_there(page)
+        _rate_a_result(page)
+        _judge_and_compare(page)
         _delete_a_document(page)
         page.goto("/?q=E-42&mode=lexical")
         expect(page.locator("#results-title")).to_contain_text("No results")
@@ -358,6 +376,65 @@ def _ask_why_it_is_not_there(page: Page) -> None:
     expect(page.locator("#stage")).to_have_text("It is among the results.")
     expect(page.locator("#parts tbody tr")).to_have_count(2)
     _shoot(page, "admin-whereabouts")
+
+
+def _rate_a_result(page: Page) -> None:
+    """A thumb is kept without a reload, and shows that it was."""
+    page.goto("/?q=pump+alarm")
+    thumb = page.locator(".hit").first.get_by_role("button", name="Helpful", exact=True)
+    thumb.click()
+    expect(thumb).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#announcer")).to_have_text("Thank you for your rating.")
+    _shoot(page, "rated")
+
+
+def _judge_and_compare(page: Page) -> None:
+    """A query set is imported, asked by the worker twice, judged by the keyboard, compared and tuned."""
+    page.goto("/admin/search/queryset/add/")
+    page.get_by_label("Name").fill("Handbook")
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_role("link", name="Import").click()
+    page.get_by_label("Queries, topics or table").set_input_files(
+        {"name": "judged.csv", "mimeType": "text/csv", "buffer": b"query,document,grade\nwhat,handbook/x,9\n"}
+    )
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("alert")).to_contain_text("judged.csv:2: the grade 9 is over 4.")
+    _shoot(page, "admin-lab-import")
+    page.get_by_label("Queries, topics or table").set_input_files(
+        {"name": "judged.csv", "mimeType": "text/csv", "buffer": JUDGED.encode()}
+    )
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Imported 12 queries and 12 judgements")).to_be_visible()
+    for mode in ("lexical", "hybrid"):
+        page.get_by_role("link", name="Ask this set").click()
+        page.get_by_label("Mode").select_option(mode)
+        page.get_by_role("button", name="Start").click()
+    expect(page.locator("#lab-set").get_by_text("done")).to_have_count(2, timeout=WORK_TIMEOUT_MS)
+    _shoot(page, "admin-lab-set")
+    page.get_by_role("link", name="Judge").click()
+    page.keyboard.press("j")
+    page.keyboard.press("3")
+    expect(page.locator("#grade-1-3")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#grade-1-3")).to_be_focused()
+    _shoot(page, "admin-lab-grid")
+    page.get_by_role("link", name="Next").click()
+    page.get_by_role("link", name="Handbook", exact=True).click()
+    page.get_by_role("button", name="Compare A with B").click()
+    expect(page.get_by_text("p, sign flips")).to_be_visible()
+    _shoot(page, "admin-lab-compare")
+    page.goto("/admin/search/evaluationrun/")
+    page.locator("#result_list tbody a").first.click()
+    expect(page.get_by_text("Queries, the worst first")).to_be_visible()
+    _shoot(page, "admin-lab-run")
+    page.goto("/admin/search/queryset/")
+    page.get_by_role("link", name="Handbook").click()
+    page.get_by_role("link", name="Find the best fusion").click()
+    dialog = page.get_by_role("dialog").or_(page.locator("#dialog"))
+    dialog.get_by_role("button", name="Find the best fusion").click()
+    page.goto("/admin/search/labjob/?kind__exact=optimise")
+    page.locator("#result_list tbody a").first.click()
+    expect(page.get_by_text("By the weight of meaning")).to_be_visible(timeout=WORK_TIMEOUT_MS)
+    _shoot(page, "admin-lab-tuning")
 
 
 def _delete_a_document(page: Page) -> None:

@@ -1,5 +1,5 @@
 """Admin pages of the read side, one module a noun."""
 
-from search.admin import curation, people, profiles, rerankers
+from search.admin import curation, feedback, people, profiles, query_sets, rerankers, runs
 
-__all__ = ["curation", "people", "profiles", "rerankers"]
+__all__ = ["curation", "feedback", "people", "profiles", "query_sets", "rerankers", "runs"]
