@@ -79,7 +79,9 @@ def find_candidates(asked: Asked) -> Found:
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
         size = wanted.depth
         retrieved, kept = _visible_candidates(asked, again, enough=enough)
-    if len(kept) < needed and len(retrieved.candidates) == size < query.DEEPEST:
+    # Explained hits are those of the profile's depth: the parts of a score are read back at one depth.
+    is_full = len(retrieved.candidates) == size < query.DEEPEST
+    if len(kept) < needed and is_full and not asked.request.explain:
         deeper = replace(again, depth=query.DEEPEST, size=2 * query.DEEPEST)
         retrieved, deep = _visible_candidates(asked, deeper, enough=needed)
         kept = _joined(kept, deep, one_a_document=asked.request.group_by == "document")

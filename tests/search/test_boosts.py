@@ -68,6 +68,15 @@ def scores(tenant: Tenant, boosts: Boosts | None) -> dict[str, float]:
     return {hit["fields"]["document"][0]: hit["_score"] for hit in hits}
 
 
+def test_a_newer_document_is_lifted_by_its_weight_and_one_without_a_date_is_not(dated: Tenant) -> None:
+    plain = scores(dated, None)
+    lifted = scores(dated, Boosts(TODAY, recency_weight=0.2, half_life_days=365))
+    assert lifted["new"] == pytest.approx(plain["new"] * 1.2, rel=1e-4)
+    assert lifted["old"] == pytest.approx(plain["old"] * (1 + 0.2 * 0.5**10), rel=1e-3)
+    assert lifted["dateless"] == pytest.approx(plain["dateless"], rel=1e-6)
+    assert max(lifted, key=lambda name: lifted[name]) == "about"  # the better match is not buried
+
+
 def test_a_popular_document_is_lifted_within_bounds(dated: Tenant) -> None:
     plain = scores(dated, None)
     lifted = scores(dated, Boosts(TODAY, popularity_weight=0.4, popularity_path="metadata.number.views"))

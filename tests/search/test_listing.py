@@ -2,13 +2,16 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from search import services
 from search.exceptions import CursorStale, InvalidRequest
+from search.metrics import StageClock
 from search.models import Tenant
+from search.tenants import live_target
 from search.types import Mode, Principal, SearchRequest
 from tests.factories import accept, ingest, ingest_all
 
@@ -133,3 +136,28 @@ def test_what_has_no_order_is_refused_by_name(
     with pytest.raises(InvalidRequest) as error:
         search(principal, "valve", **options)
     assert field in (error.value.fields or {})
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("group_by", ["document", "chunk"])
+def test_pages_of_the_best_hits_neither_repeat_nor_skip(
+    mode: Mode, group_by: str, filled: Tenant, principal: Principal
+) -> None:
+    """With a depth that ends in the midst of the pages, so that the deeper look comes into them."""
+    target = live_target(filled.pk)
+    assert target is not None
+
+    def chunks(*, top_k: int, page: int = 1) -> list[str]:
+        request = SearchRequest("valve pump", mode=mode, group_by=group_by, top_k=top_k, page=page)
+        shallow = replace(target.profile, k=12)
+        result = services.retrieve(principal, request, clock=StageClock(), profile=shallow)
+        return [hit.chunk_id for hit in result.hits]
+
+    pages: list[str] = []
+    page = 1
+    while found := chunks(top_k=4, page=page):
+        pages += found
+        page += 1
+    assert len(pages) == len(set(pages)) > 12
+    whole = chunks(top_k=100)
+    assert pages[: len(whole)] == whole

@@ -1,9 +1,11 @@
 """What a profile's settings do to results on the real node: boosts by recency and popularity, and diversity."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from search import retrieval, services
 from search.metrics import StageClock
@@ -22,6 +24,24 @@ def found(principal: Principal, query: str, *, changes: dict[str, Any], **option
     request = SearchRequest(query, rerank=False, **options)
     result = services.retrieve(principal, request, clock=StageClock(), profile=profile)
     return [hit.document.public_id for hit in result.hits]
+
+
+def test_of_equal_matches_the_newer_and_the_more_popular_come_first(
+    tenant: Tenant, principal: Principal
+) -> None:
+    now = timezone.now()
+    accept(tenant, "old", "The valve is grey.", title="T", published_at=now - timedelta(days=3000))
+    accept(tenant, "popular", "The valve is grey.", title="T", metadata={"views": 5000})
+    accept(tenant, "new", "The valve is grey.", title="T", published_at=now - timedelta(days=3))
+    accept(tenant, "best", "The valve opens slowly.", title="T")
+    ingest_all(tenant)
+    by_date = found(principal, "valve opens slowly", changes={"recency_weight": 0.2})
+    assert by_date[0] == "best"
+    assert by_date.index("new") < by_date.index("old")
+    by_views = found(
+        principal, "valve opens slowly", changes={"popularity_weight": 0.2, "popularity_field": "views"}
+    )
+    assert by_views[:2] == ["best", "popular"]
 
 
 def test_without_weights_the_engine_is_asked_exactly_the_same(

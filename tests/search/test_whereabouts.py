@@ -189,7 +189,7 @@ def test_what_the_reranker_moves_off_the_page_is_cut_by_it(
     assert stage(principal, "valve3", query, top_k=2, rerank=False) is Stage.FOUND
     settings.SEARCH_RERANKER = {"BACKEND": "tests.fakes.FakeReranker", "OPTIONS": {}}
     monkeypatch.setattr(hits, "get_reranker", lambda tenant_id, profile: Backwards())
-    options = {"top_k": 2, "settings": {"rerank_window": 5}}
+    options = {"top_k": 2, "settings": {"rerank_window": 5, "rerank_blend": 1.0}}
     assert stage(principal, "valve3", query, **options) is Stage.RERANKED
     assert stage(principal, "canteen", query, **options) is Stage.BELOW_WINDOW
 
