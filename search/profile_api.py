@@ -49,7 +49,10 @@ class ProfilesView(ProfileView):
 class VersionsView(ProfileView):
     """The versions of one profile."""
 
-    @extend_schema(responses={200: OpenApiResponse(description="Its versions, the newest first")})
+    @extend_schema(
+        operation_id="list_profile_versions",
+        responses={200: OpenApiResponse(description="Its versions, the newest first")},
+    )
     def get(self, request: Request, name: str) -> Response:
         rows = Profile.objects.filter(tenant=self.tenant(), name=name).select_related("predecessor")
         if not rows:

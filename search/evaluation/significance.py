@@ -10,7 +10,6 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 TIE = 1e-9
@@ -106,6 +105,8 @@ def sign_flip_p(differences: Values) -> float:
 
 def paired_t_p(differences: Values) -> float:
     """Two-sided p of Student's paired t-test; 1 where all differences are the same and none."""
+    from scipy.special import stdtr  # 26 MiB, which a web process that compares nothing need not have
+
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else 0.0
     mean = float(differences.mean())
