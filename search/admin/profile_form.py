@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.text import capfirst
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -16,7 +17,11 @@ from search.profile_settings import DEFAULTS, SETTINGS, Kind, Setting
 
 def form_field(name: str, setting: Setting) -> forms.Field:
     """A setting as a field of the form, with its bounds and help. An empty one is automatic."""
-    shown: dict[str, Any] = {"label": setting.label, "help_text": setting.help, "initial": DEFAULTS[name]}
+    shown: dict[str, Any] = {
+        "label": capfirst(setting.label),
+        "help_text": setting.help,
+        "initial": DEFAULTS[name],
+    }
     least, most = setting.bounds
     if setting.choices is not None:
         choices = [(choice.value, choice.value) for choice in setting.choices]

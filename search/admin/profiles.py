@@ -31,7 +31,13 @@ class ProfileAdmin(TenantScopedAdmin):
     list_select_related = ("tenant",)
     ordering = ("tenant", "name", "-version")
     fieldsets = (
-        (None, {"fields": ("tenant", "name", "note")}),
+        (
+            None,
+            {
+                "fields": ("tenant", "name", "note"),
+                "description": "A version never changes: saving makes the next one, a draft.",
+            },
+        ),
         *((title, {"fields": tuple(group)}) for title, group in GROUPS.items()),
     )
     actions_detail = ("evaluate", "go_live", "roll_back", "duplicate")
