@@ -79,7 +79,6 @@ def asgi_server(model_url: str) -> Iterator[tuple[str, psutil.Process]]:
         "OPENAI_BASE_URL": model_url,
         "OPENAI_MODEL": "double",
         "LOG_LEVEL": "ERROR",
-        "SEARCH_RERANK_MODEL": "none",  # what it is measured beside does not rerank
     }
     command = [sys.executable, "-m", "uvicorn", "ragsite.asgi:application", "--port", str(port)]
     command += ["--no-access-log", "--log-level", "error"]

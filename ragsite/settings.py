@@ -162,8 +162,8 @@ _DEFAULT_EMBEDDER = {
 SEARCH_EMBEDDERS: dict[str, Any] = {"default": _DEFAULT_EMBEDDER, **env.json("SEARCH_EMBEDDERS", default={})}
 SEARCH_MODEL_CACHE_DIR = env.str("SEARCH_MODEL_CACHE_DIR", default=str(PATHS.models))
 SEARCH_MODEL_THREADS = env.int("SEARCH_MODEL_THREADS", default=1)
-# "general": what comes with the platform; "none"; else the hub name or folder of a cross-encoder
-_rerank_model = env.str("SEARCH_RERANK_MODEL", default="general")
+# "none"; "general": what comes with the platform; else the hub name or folder of a cross-encoder
+_rerank_model = env.str("SEARCH_RERANK_MODEL", default="none")
 SEARCH_RERANKER: dict[str, Any] | None = {
     "BACKEND": env.str("SEARCH_RERANKER_BACKEND", default="search.reranking.onnx.OnnxReranker"),
     "OPTIONS": {"model": _rerank_model, **env.json("SEARCH_RERANKER_OPTIONS", default={})},
