@@ -80,6 +80,13 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
             (0, 1),
             overrides=True,
         ),
+        "language": Setting(
+            Kind.TEXT,
+            "language of the questions",
+            "As en or de: whose automatic weight holds. Empty: those of the languages in the question's script.",
+            (0, 8),
+            overrides=True,
+        ),
         "rank_constant": Setting(
             Kind.WHOLE,
             "rank constant",

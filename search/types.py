@@ -82,9 +82,6 @@ class RetrievalSettings:
     vector_weight: float | None = None
     rank_constant: int = 60
     k: int = 200
-    title_boost: float = 0.0
-    headings_boost: float = 0.0
-    codes_boost: float = 0.0
     language: str = ""
     recency_weight: float = 0.0
     recency_half_life_days: int = 365
