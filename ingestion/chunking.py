@@ -105,7 +105,7 @@ def _sections(elements: Iterable[Element], pieces: Pieces) -> list[_Section]:
         found.append((tuple(text for _, text in stack), element.page, []))
     units = pieces.units([content for _, _, content in found])
     sections = [
-        _Section(path=path, page=page, units=tuple(own))
+        _Section(path=path, page=page, units=tuple(unit for unit in own if unit.text.strip()))
         for (path, page, _), own in zip(found, units, strict=True)
     ]
     return [

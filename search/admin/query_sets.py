@@ -113,7 +113,7 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
                 )
             return HttpResponseRedirect(_address(query_set))
         return self.form_page(
-            request, query_set, form, title="Import queries and judgements", submit="Import"
+            request, query_set, form, title="Import queries and judgements", button="Import"
         )
 
     def run_view(self, request: HttpRequest, query_set: QuerySet) -> HttpResponse:
@@ -121,7 +121,7 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
         if request.method == "POST" and form.is_valid():
             self._start(request, query_set, form.cleaned_data)
             return HttpResponseRedirect(_address(query_set))
-        return self.form_page(request, query_set, form, title="Ask this set", submit="Start")
+        return self.form_page(request, query_set, form, title="Ask this set", button="Start")
 
     def _start(self, request: HttpRequest, query_set: QuerySet, asked: dict[str, Any]) -> None:
         profile = asked["profile"]
@@ -134,9 +134,9 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
             messages.success(request, "The run waits for a worker; it begins within seconds.")
 
     def form_page(
-        self, request: HttpRequest, query_set: QuerySet, form: forms.Form, *, title: str, submit: str
+        self, request: HttpRequest, query_set: QuerySet, form: forms.Form, *, title: str, button: str
     ) -> HttpResponse:
-        context = {"form": form, "query_set": query_set, "submit": submit, "back": _address(query_set)}
+        context = {"form": form, "query_set": query_set, "button": button, "back": _address(query_set)}
         return self.page(request, "search/lab/form.html", context, title=title)
 
     def judge_view(

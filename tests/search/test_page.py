@@ -173,7 +173,8 @@ def test_an_answer_links_its_markers_and_escapes_the_rest() -> None:
         "url": "",
     }
     body = {"answer": "<b>Yes</b> [1], no [2].", "citations": [citation], "refused": False}
-    view = page.answer_view(body | {"generator": "extractive", "degraded": []}, document_url="/d")
+    body |= {"request_id": "r", "generator": "extractive", "degraded": []}
+    view = page.answer_view(body, document_url="/d")
     assert view.text == (
         '&lt;b&gt;Yes&lt;/b&gt; <a class="cite" href="#source-1" aria-label="Source 1">1</a>, no [2].'
     )
