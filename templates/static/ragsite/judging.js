@@ -8,7 +8,9 @@ document.addEventListener("keydown", (event) => {
   const rows = [...document.querySelectorAll("[data-judged]")];
   const row = event.target.closest("[data-judged]");
   if (/^[0-4]$/.test(event.key) && row) {
-    row.querySelector(`button[value="${event.key}"]`).click();
+    const grade = row.querySelector(`button[value="${event.key}"]`);
+    grade.focus(); // so that htmx finds it again in the row's new form
+    grade.click();
   } else if (event.key === "j" || event.key === "k") {
     const next = rows[rows.indexOf(row) + (event.key === "j" ? 1 : -1)] || (row ? row : rows[0]);
     if (next) next.querySelector("button").focus();
