@@ -1,8 +1,6 @@
 // The judging grid: the keys 0 to 4 grade the row that has the focus; j and k go down and up.
 "use strict";
 
-let graded = null; // the id of the button that a key pressed: the row is made anew, and takes its focus along
-
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const field = event.target.closest("input:not([type=hidden]), select, textarea");
@@ -11,7 +9,7 @@ document.addEventListener("keydown", (event) => {
   const row = event.target.closest("[data-judged]");
   if (/^[0-4]$/.test(event.key) && row) {
     const grade = row.querySelector(`button[value="${event.key}"]`);
-    graded = grade.id;
+    grade.focus(); // so that htmx finds it again in the row's new form
     grade.click();
   } else if (event.key === "j" || event.key === "k") {
     const next = rows[rows.indexOf(row) + (event.key === "j" ? 1 : -1)] || (row ? row : rows[0]);
@@ -20,9 +18,4 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   event.preventDefault();
-});
-
-document.addEventListener("htmx:afterSettle", () => {
-  if (graded) document.getElementById(graded)?.focus();
-  graded = null;
 });
