@@ -45,7 +45,7 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)
     search_fields = ("name",)
-    change_form_before_template = "search/lab/query_set.html"
+    change_form_outer_before_template = "search/lab/query_set.html"
     actions_detail = ("optimise", "fit_threshold", "take_ratings")
 
     def get_queryset(self, request: HttpRequest) -> "Rows[Any]":

@@ -43,7 +43,7 @@ class EvaluationRunAdmin(ReadOnly, LabPages, TenantScopedAdmin):
         "finished_at",
     )
     readonly_fields = ("profile",)
-    change_form_before_template = "search/lab/run.html"
+    change_form_outer_before_template = "search/lab/run.html"
     actions_detail = ("accept", "cancel", "measure_again")
 
     def get_urls(self) -> list[URLPattern]:
@@ -199,7 +199,7 @@ class LabJobAdmin(ReadOnly, LabPages, TenantScopedAdmin):
     list_filter = ("state", "kind")
     list_select_related = ("query_set",)
     fields = ("kind", "query_set", "run", "state", "reason", "attempts", "created_at", "finished_at")
-    change_form_before_template = "search/lab/job.html"
+    change_form_outer_before_template = "search/lab/job.html"
     actions_detail = ("draft", "cancel")
 
     @column("state", label=STATE_COLOURS)
