@@ -429,7 +429,8 @@ def _judge_and_compare(page: Page) -> None:
     page.get_by_role("link", name="Handbook").click()
     page.get_by_role("link", name="Find the best fusion").click()
     dialog = page.get_by_role("dialog").or_(page.locator("#dialog"))
-    dialog.get_by_role("button", name="Find the best fusion").click()
+    with page.expect_navigation():
+        dialog.get_by_role("button", name="Find the best fusion").click()
     page.goto("/admin/search/labjob/?kind__exact=optimise")
     page.locator("#result_list tbody a").first.click()
     expect(page.get_by_text("By the weight of meaning")).to_be_visible(timeout=WORK_TIMEOUT_MS)
