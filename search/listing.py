@@ -78,9 +78,7 @@ def _first_pages(listing: _Listing) -> Found:
 
 
 def _found(listing: _Listing, kept: Kept, retrieved: Retrieved, *, next_cursor: str | None = None) -> Found:
-    return Found(
-        listing.reading, kept, retrieved, listing.wanted, listing.curation, next_cursor=next_cursor
-    )
+    return Found(listing.reading, kept, retrieved, listing.wanted, listing.curation, next_cursor=next_cursor)
 
 
 def _listed(

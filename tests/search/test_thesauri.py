@@ -7,7 +7,7 @@ from django.test import Client
 
 from search import services
 from search.models import Membership, SynonymSet, Tenant, User
-from search.types import Mode, Principal, SearchRequest
+from search.types import FacetRequest, Mode, Principal, SearchRequest
 from tests.factories import accept, ingest_all
 
 ADD = "/admin/search/synonymset/add/"
@@ -67,7 +67,7 @@ def test_a_synonym_counts_in_totals_facets_and_highlights_and_is_no_typing_error
     manager: Client, corpus: Tenant, principal: Principal
 ) -> None:
     manager.post(ADD, {"tenant": corpus.pk, "language": "en", "rules": "carr, car"})
-    body = services.search(principal, SearchRequest("carr", facets=("language",)))
+    body = services.search(principal, SearchRequest("carr", facets=(FacetRequest("language"),)))
     assert body["total"] == {"value": 1, "relation": "eq"}
     assert body["facets"]["language"] == [{"value": "en", "count": 1}]
     assert "<mark>car</mark>" in body["hits"][0]["highlights"][0]
