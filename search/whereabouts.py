@@ -108,15 +108,13 @@ def _index_facts(
 ) -> IndexFacts:
     principal = asked.principal
     hidden = hidden_documents(principal.tenant_id)
-    parsed = found.reading.parsed
-    conditions = candidates.typed_conditions(asked, parsed)
-    allowed = filters.door(principal, now=now, hidden=hidden, filters=conditions)
+    parsed = filters.parse(asked.request.filters, asked.target.schema)
     own = query.own_passages(record.document_id, record.edition, ordinal=passage)
     seen = retrieval.seen_in_index(
         asked.target.name,
         found.wanted.legs,
         open_door=[*own, filters.door(principal, now=now, hidden=hidden)],
-        door=[*own, query.text_conditions(allowed, found.legs, excluded=parsed.excluded)],
+        door=[*own, filters.door(principal, now=now, hidden=hidden, filters=parsed)],
     )
     return IndexFacts(
         passages=seen.passages,

@@ -16,8 +16,7 @@ from ingestion.models import IngestionTask, Source
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from search.models import Document, Edition, MetadataField, SearchIndex, Tenant
-from search.records import DocumentFields
-from search.types import FieldType
+from search.types import DocumentFields, FieldType
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,7 @@ from search.authentication import authenticate_key
 from search.models import ApiKey, Membership, Profile, SearchIndex, Tenant, TrainedReranker, User
 
 pytestmark = pytest.mark.django_db
-SCOPED = [
-    "apikey",
-    "document",
-    "membership",
-    "metadatafield",
-    "profile",
-    "searchindex",
-    "synonymset",
-    "tenant",
-]
+SCOPED = ["apikey", "document", "membership", "metadatafield", "profile", "searchindex", "tenant"]
 
 
 @pytest.fixture
