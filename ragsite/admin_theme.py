@@ -61,6 +61,7 @@ UNFOLD = {
                 "items": [
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
                     _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
+                    _menu("Synonyms", "compare_arrows", "admin:search_synonymset_changelist"),
                     _menu("Why is it (not) there?", "troubleshoot", "whereabouts"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),

@@ -1,30 +1,37 @@
 """Step one of a search: the query's embedding, fused candidates behind the door, and those of them that are visible."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from search import caches, facets, filters, query, retrieval
+from search import caches, facets, filters, query, retrieval, spelling, understanding
 from search.asked import Asked
 from search.boosts import Boosts
 from search.caches import SingleFlight
+from search.correcting import FirstTry, read_again
 from search.counting import Counting
 from search.curation import Curation
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, IndexMismatch, InvalidRequest
 from search.leg_weights import automatic_weight
+from search.mapping import CODES_SINCE, text_field
 from search.ordering import is_listed
 from search.pinning import pinned, with_pins
 from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
+from search.synonyms import Expansion
 from search.tenants import HIDDEN_LIMIT, hidden_documents
+from search.thesauri import current_thesauri
 from search.types import (
     Candidate,
     FieldType,
     IndexTarget,
     Mode,
+    ParsedQuery,
+    QueryReading,
     RetrievalSettings,
     Retrieved,
     SearchRequest,
@@ -46,6 +53,7 @@ class Found:
     The first `pins` of them are there because a curation rule pins them.
     """
 
+    reading: QueryReading
     kept: Kept
     retrieved: Retrieved
     wanted: retrieval.CandidatesQuery
@@ -62,20 +70,50 @@ class Found:
         return self.wanted.door
 
 
-def find_candidates(asked: Asked) -> Found:
-    """Step one: as many candidates as the page most likely needs; more where those are not enough.
+Find = Callable[[retrieval.CandidatesQuery, Curation, QueryReading], Found]
 
-    The order is one for all pages of a query: the candidates of the profile's depth, then what only a deeper look
+
+def find_candidates(asked: Asked) -> Found:
+    """Step one: as many candidates as the page most likely needs; more where those are not enough."""
+    return as_meant(asked, partial(_find, asked))
+
+
+def as_meant(asked: Asked, find: Find) -> Found:
+    """What `find` gives for the query as it was read. One with typing errors is searched once more as it was most
+    likely meant."""
+    parsed = parsed_query(asked)
+    wanted, curation = candidates_query(asked, parsed)
+    found = find(wanted, curation, QueryReading(parsed))
+    if not wanted.words:
+        return found
+    retrieved = found.retrieved
+    tried = FirstTry(wanted.index, found.legs, wanted.allowed, retrieved.suggestions, retrieved.total)
+    with asked.clock.stage("spelling"):
+        reading = read_again(parsed, tried)
+    if reading.corrected is None:
+        return replace(found, reading=reading)
+    meant = understanding.parse(reading.corrected, asked.target.schema)
+    wanted, curation = candidates_query(asked, meant)
+    return find(replace(wanted, words=()), curation, reading)
+
+
+def parsed_query(asked: Asked) -> ParsedQuery:
+    return understanding.parse(asked.request.query, asked.target.schema)
+
+
+def _find(
+    asked: Asked, wanted: retrieval.CandidatesQuery, curation: Curation, reading: QueryReading
+) -> Found:
+    """The order is one for all pages of a query: the candidates of the profile's depth, then what only a deeper look
     finds. A single deeper look would order the first ones anew, so that pages would repeat and skip.
     """
     # Vector mode counts its whole window; else what is behind the page need not be read.
-    wanted, curation = candidates_query(asked)
     needed = _needed(asked)
     enough = wanted.depth if wanted.legs.mode is Mode.VECTOR else needed
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
     counted = retrieved
-    again = replace(wanted, counting=None)
+    again = replace(wanted, counting=None, words=())
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
         size = wanted.depth
         retrieved, kept = _visible_candidates(asked, again, enough=enough)
@@ -90,15 +128,21 @@ def find_candidates(asked: Asked) -> Found:
         total=counted.total,
         facets=counted.facets,
         has_exact_facets=counted.has_exact_facets,
+        suggestions=counted.suggestions,
     )
-    return _with_pins(asked, Found(kept, retrieved, wanted, curation))
+    return _with_pins(asked, Found(reading, kept, retrieved, wanted, curation))
 
 
 def all_candidates(asked: Asked) -> Found:
     """Every visible candidate as deep as the legs look, for whoever wants to know where one of them stands."""
-    wanted, curation = candidates_query(asked)
-    retrieved, kept = _visible_candidates(asked, replace(wanted, counting=None), enough=wanted.depth)
-    return _with_pins(asked, Found(kept, retrieved, wanted, curation))
+    return as_meant(asked, partial(_find_all, asked))
+
+
+def _find_all(
+    asked: Asked, wanted: retrieval.CandidatesQuery, curation: Curation, reading: QueryReading
+) -> Found:
+    retrieved, kept = _visible_candidates(asked, wanted, enough=wanted.depth)
+    return _with_pins(asked, Found(reading, kept, retrieved, wanted, curation))
 
 
 def _joined(kept: Kept, deep: Kept, *, one_a_document: bool) -> Kept:
@@ -120,38 +164,63 @@ def _with_pins(asked: Asked, found: Found) -> Found:
     return replace(found, kept=with_pins(found.kept, pins, by_document=by_document), pins=len(pins))
 
 
-def candidates_query(asked: Asked) -> tuple[retrieval.CandidatesQuery, Curation]:
+def candidates_query(asked: Asked, parsed: ParsedQuery) -> tuple[retrieval.CandidatesQuery, Curation]:
     """Step one, behind the door, with what is curated. Too many unacknowledged changes: nothing is counted,
     and that is said."""
     request, principal = asked.request, asked.principal
     with asked.clock.stage("filters"):
         counted = facets.resolve(request.facets, asked.target.schema)
         selected = facets.selections(request.facet_filters or {}, asked.target.schema)
-        parsed = filters.parse(request.filters, asked.target.schema)
+        conditions = typed_conditions(asked, parsed)
         depth = _depth(request, asked.profile)
         hidden = hidden_documents(principal.tenant_id)
-    legs = _legs(asked)
+    legs = _legs(asked, parsed)
     curation = asked.rules.curation(request.query, legs.vector) if request.curate else Curation()
     if not (counts_are_safe := len(hidden) <= HIDDEN_LIMIT):
         hidden = []
         asked.degraded.append("counts_unavailable")
     hidden = [*hidden, *sorted(curation.hides)]
-    door = filters.door(principal, now=timezone.now(), hidden=hidden, filters=parsed)
+    allowed = filters.door(principal, now=timezone.now(), hidden=hidden, filters=conditions)
+    door = query.text_conditions(allowed, legs, excluded=parsed.excluded)
     wanted = retrieval.CandidatesQuery(
         index=asked.target.name,
         legs=legs,
+        allowed=filters.narrowed(allowed, selected.values()),
         door=filters.narrowed(door, selected.values()),
         depth=depth,
         size=depth,
-        fusion=fusion_spec(asked.profile, automatic_weight=_automatic_weight(asked)),
+        fusion=fusion_spec(asked.profile, automatic_weight=_automatic_weight(asked, parsed.text)),
         counting=Counting(door, counted, selected) if counts_are_safe and request.with_total else None,
         shares_pipeline=not asked.profile.overridden,
+        words=_words_to_spell(parsed, legs) if counts_are_safe and _has_codes(asked.target) else (),
     )
     return wanted, curation
 
 
-def _automatic_weight(asked: Asked) -> float | None:
-    return automatic_weight(asked.request.query, asked.target.weights, language=asked.profile.language)
+def _automatic_weight(asked: Asked, text: str) -> float | None:
+    return automatic_weight(text, asked.target.weights, language=asked.profile.language)
+
+
+def _words_to_spell(parsed: ParsedQuery, legs: query.Legs) -> tuple[str, ...]:
+    """A word that has synonyms is known, though it may stand nowhere."""
+    known = {
+        word
+        for expansions in legs.synonyms.values()
+        for expansion in expansions
+        for word in legs.query[expansion.start : expansion.end].lower().split()
+    }
+    return tuple(word for word in spelling.spelled_words(parsed) if word not in known)
+
+
+def _has_codes(target: IndexTarget) -> bool:
+    """Whether the index has the fields for codes and spelling; a rebuild brings them to an older one."""
+    return target.mapping_version >= CODES_SINCE
+
+
+def typed_conditions(asked: Asked, parsed: ParsedQuery) -> filters.Filter | None:
+    """The request's filter and what was typed as one. Raises InvalidFilter."""
+    schema = asked.target.schema
+    return filters.all_of(filters.parse(raw, schema) for raw in (asked.request.filters, *parsed.filters))
 
 
 def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
@@ -161,19 +230,39 @@ def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:
     return profile.k
 
 
-def _legs(asked: Asked) -> query.Legs:
-    """The query with its embedding; without one (the embedder is down) BM25 alone answers, and says so."""
-    text, mode = asked.request.query, asked.request.mode
-    lexical = query.Legs(text, asked.target.languages, None, Mode.LEXICAL, boosts=_boosts(asked))
-    if mode is Mode.LEXICAL:
+def _legs(asked: Asked, parsed: ParsedQuery) -> query.Legs:
+    """The words with their embedding. Where there is none, BM25 alone answers: asked so, no word typed but operators,
+    or the embedder is down, which is said."""
+    text, mode = parsed.text, asked.request.mode
+    lexical = query.Legs(
+        text,
+        asked.target.languages,
+        None,
+        Mode.LEXICAL,
+        phrases=parsed.phrases,
+        codes=parsed.codes if _has_codes(asked.target) else (),
+        synonyms=_synonyms(asked.target, text),
+        boosts=_boosts(asked),
+    )
+    if mode is Mode.LEXICAL or not text:
         return lexical
     try:
         with asked.clock.stage("embed"):
             vector = query_embedding(text, asked.target)
     except EmbeddingUnavailable as error:
-        asked.degraded.append(error.code)
+        if error.code not in asked.degraded:
+            asked.degraded.append(error.code)
         return lexical
     return replace(lexical, vector=vector, mode=mode)
+
+
+def _synonyms(target: IndexTarget, text: str) -> dict[str, tuple[Expansion, ...]]:
+    """What else to look for, by text field."""
+    found: dict[str, tuple[Expansion, ...]] = {}
+    for language, thesaurus in current_thesauri(target).items():
+        if expansions := thesaurus.expansions(text):
+            found.setdefault(text_field(language), expansions)
+    return found
 
 
 def _boosts(asked: Asked) -> Boosts | None:

@@ -147,9 +147,7 @@ def estimate_body(legs: query.Legs, counting: Counting) -> Body:
 
 
 def _body(legs: query.Legs, counting: Counting, aggregations: Body) -> Body:
-    matching = {
-        "bool": {"must": [query.lexical_query(legs.query, legs.languages)], "filter": [counting.door]}
-    }
+    matching = {"bool": {"must": [query.lexical_query(legs)], "filter": [counting.door]}}
     return {"size": 0, "track_total_hits": False, "query": matching, "aggs": aggregations}
 
 

@@ -28,6 +28,16 @@ class InvalidFilter(InvalidRequest):
     code = "invalid_filter"
 
 
+class InvalidSynonyms(InvalidRequest):
+    """Lines of synonyms that say nothing; each problem names its line."""
+
+    code = "invalid_synonyms"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems[0], fields={"rules": problems})
+        self.problems = problems
+
+
 class CurationRefused(SearchError):
     """A curation rule that says nothing, or the opposite of another one."""
 

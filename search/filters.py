@@ -64,6 +64,12 @@ class Span:
 Filter = Comparison | Group | Span
 
 
+def all_of(members: Iterable[Filter | None]) -> Filter | None:
+    """What fits every one of them; None where there is none."""
+    there = tuple(member for member in members if member is not None)
+    return Group("and", there) if len(there) > 1 else next(iter(there), None)
+
+
 def schema_of(metadata_fields: Iterable[tuple[str, str]]) -> FieldSchema:
     """The fields that a tenant may filter on. A metadata field that has a built-in's name is `metadata.NAME`."""
     schema = dict(BUILT_IN)

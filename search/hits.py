@@ -17,8 +17,9 @@ def read_hits(asked: Asked, found: Found) -> tuple[Hit, ...]:
     """The page's hits, read back and, where a reranker is set, by its scores."""
     request = asked.request
     first, last = (request.page - 1) * request.top_k, request.page * request.top_k
-    if reranks(asked):
-        return _reranked(asked, hits_of(asked, found, found.kept[: window(asked)]))[first:last]
+    if reranks(asked) and found.legs.query:
+        hits = hits_of(asked, found, found.kept[: window(asked)])
+        return _reranked(asked, hits, question=found.legs.query)[first:last]
     if request.rerank and not reranker_name(asked.profile):
         asked.degraded.append("rerank_not_configured")
     return hits_of(asked, found, found.kept[first:last])
@@ -72,7 +73,7 @@ def _hit(
     )
 
 
-def _reranked(asked: Asked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+def _reranked(asked: Asked, hits: tuple[Hit, ...], *, question: str) -> tuple[Hit, ...]:
     """The window by reranker and fusion, what lies behind it in fused order; all in fused order if it fails.
 
     Pins keep their own order before all, whatever the reranker thinks of them.
@@ -86,7 +87,7 @@ def _reranked(asked: Asked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         with asked.clock.stage("rerank"):
             reranker = get_reranker(asked.principal.tenant_id, profile)
             scores = reranker.rerank(
-                asked.request.query, window, deadline_seconds=settings.SEARCH_RERANK_DEADLINE_SECONDS
+                question, window, deadline_seconds=settings.SEARCH_RERANK_DEADLINE_SECONDS
             )
     except RerankUnavailable as error:
         asked.degraded.append(error.code)

@@ -17,7 +17,7 @@ from search import mapping
 from search.client import BUSY_STATUSES, ResponseError, encode, get_write_client, unavailable
 from search.exceptions import BulkRefused, OpenSearchUnavailable
 from search.models import SearchIndex, Tenant
-from search.types import ChunkRecord, DocumentFields
+from search.records import ChunkRecord, DocumentFields
 
 BULK_BYTES = 8 * 1024 * 1024
 BULK_TRIES = 6
@@ -59,12 +59,17 @@ def alias_name(tenant: Tenant) -> str:
 
 
 def create_index(index: SearchIndex, metadata_fields: Iterable[tuple[str, str]]) -> None:
-    """Make the physical index of a row, with its metadata fields. Harmless when it is there already."""
+    """Make the physical index of a row, with its metadata fields. Harmless when it is there already.
+
+    The row then says which mapping version it has, so that queries ask only the fields that are there.
+    """
     body = mapping.index_body(_index_settings(index), meta=_meta(index))
     with engine_errors():
         client = get_write_client()
         if not client.indices.exists(index=index.name):
             client.indices.create(index=index.name, body=body, ignore=400)
+            index.mapping_version = mapping.MAPPING_VERSION
+            index.save(update_fields=["mapping_version"])
         put_metadata_fields([index], metadata_fields)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from search import retrieval
 from search.asked import Asked
-from search.candidates import MAX_HITS, Found, Kept, candidates_query, visible
+from search.candidates import MAX_HITS, Found, Kept, as_meant, visible
 from search.curation import Curation
 from search.cursors import CursorScope, cursor_scope
 from search.exceptions import InvalidRequest
 from search.ordering import RELEVANCE, Order, of_documents, parse_sort
 from search.query import CANDIDATES_PER_HIT
-from search.types import Candidate, Mode, Retrieved, SearchRequest, VisibleDocument
+from search.types import Candidate, Mode, QueryReading, Retrieved, SearchRequest, VisibleDocument
 
 _SLACK = 50  # ids read beyond the page, for such as the index shows and the database does not
 _MOST_AT_ONCE = 5000
@@ -26,6 +26,7 @@ class _Listing:
     asked: Asked
     wanted: retrieval.CandidatesQuery
     curation: Curation
+    reading: QueryReading
     order: Order
 
     @property
@@ -41,11 +42,15 @@ def find_listed(asked: Asked) -> Found:
     request = asked.request
     order = parse_sort(request.sort, asked.target.schema)
     _refuse_what_has_no_order(request)
-    wanted, curation = candidates_query(replace(asked, request=replace(request, mode=Mode.LEXICAL)))
-    listing = _Listing(asked, wanted, curation, order)
-    if request.cursor is None:
-        return _first_pages(listing)
-    return _after_cursor(listing, request.cursor, cursor_scope(asked.principal, request, asked.target))
+    scope = cursor_scope(asked.principal, request, asked.target)
+
+    def find(wanted: retrieval.CandidatesQuery, curation: Curation, reading: QueryReading) -> Found:
+        listing = _Listing(asked, wanted, curation, reading, order)
+        if request.cursor is None:
+            return _first_pages(listing)
+        return _after_cursor(listing, request.cursor, scope)
+
+    return as_meant(replace(asked, request=replace(request, mode=Mode.LEXICAL)), find)
 
 
 def _refuse_what_has_no_order(request: SearchRequest) -> None:
@@ -73,7 +78,7 @@ def _first_pages(listing: _Listing) -> Found:
 
 
 def _found(listing: _Listing, kept: Kept, retrieved: Retrieved, *, next_cursor: str | None = None) -> Found:
-    return Found(kept, retrieved, listing.wanted, listing.curation, next_cursor=next_cursor)
+    return Found(listing.reading, kept, retrieved, listing.wanted, listing.curation, next_cursor=next_cursor)
 
 
 def _listed(
@@ -101,7 +106,7 @@ def _after_cursor(listing: _Listing, cursor: str, scope: CursorScope) -> Found:
         kept += visible(listing.asked, firsts, enough=top_k + 1)
         is_end = len(retrieved.candidates) < wanted.size
         after = retrieved.candidates[-1].place if retrieved.candidates else ()
-        wanted = replace(wanted, size=min(wanted.size * 4, _MOST_AT_ONCE), counting=None)
+        wanted = replace(wanted, size=min(wanted.size * 4, _MOST_AT_ONCE), counting=None, words=())
     if counted is None:
         raise AssertionError("A listing is read at least once.")
     page = tuple(kept[:top_k])
@@ -115,6 +120,6 @@ def _firsts_of_documents(listing: _Listing, candidates: tuple[Candidate, ...]) -
         return candidates
     ids = sorted({candidate.document_id for candidate in candidates})
     behind = of_documents(listing.wanted.door, ids)
-    wanted = replace(listing.wanted, door=behind, size=len(ids), counting=None)
+    wanted = replace(listing.wanted, door=behind, size=len(ids), counting=None, words=())
     firsts = {first.chunk_id for first in _listed(listing, wanted, one_a_document=True).candidates}
     return tuple(candidate for candidate in candidates if candidate.chunk_id in firsts)

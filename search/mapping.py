@@ -1,7 +1,7 @@
 """The index contract: which fields a chunk has in OpenSearch, and how a chunk becomes one. Pure.
 
 Each document fills one `text_<language>` field with body, title and headings, analysed for its language;
-BM25 asks that.
+BM25 asks that. The engine copies it to `codes` and `spelling`, which are for all languages.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.filters import PUBLIC
-from search.types import ChunkRecord, DocumentFields, FieldType
+from search.records import ChunkRecord, DocumentFields
+from search.types import FieldType
 
-MAPPING_VERSION = 3
+MAPPING_VERSION = 4
+# The mapping version that brought `codes` and `spelling`: an older index is not asked for them.
+CODES_SINCE = 4
+CJK = "cjk_pairs_and_letters"
 ANALYZERS: Mapping[str, str] = {
     "ar": "arabic",
     "da": "danish",
@@ -24,8 +28,8 @@ ANALYZERS: Mapping[str, str] = {
     "hi": "hindi",
     "hu": "hungarian",
     "it": "italian",
-    "ja": "cjk",
-    "ko": "cjk",
+    "ja": CJK,
+    "ko": CJK,
     "nl": "dutch",
     "no": "norwegian",
     "pt": "portuguese",
@@ -34,7 +38,7 @@ ANALYZERS: Mapping[str, str] = {
     "sv": "swedish",
     "th": "thai",
     "tr": "turkish",
-    "zh": "cjk",
+    "zh": CJK,
 }
 # Lucene's own English list has 33 words, while its German or French one (Snowball's) has some 200. This is Snowball's
 # for English, without the contracted forms.
@@ -72,6 +76,42 @@ SUGGEST_MAPPING: Mapping[str, Any] = {
 }
 OTHER = "other"  # the standard analyzer: words, lower case, no stemming
 VECTOR_FIELD = "vector"
+CODES_FIELD, SPELLING_FIELD = "codes", "spelling"
+# As in `understanding`: a code has a digit, and a letter or an inner "-" or "/". Letters of the Latin, Greek and
+# Cyrillic alphabets. The engine's regular expressions know no classes such as \\w.
+_LETTER = "A-Za-zÀ-ӿ"
+_CODE_PATTERN = (
+    rf"[{_LETTER}][{_LETTER}._/\-]*[0-9][{_LETTER}0-9._/\-]*|[0-9][0-9.]*[{_LETTER}_/\-][{_LETTER}0-9._/\-]*"
+)
+_ANALYSIS: Mapping[str, Any] = {
+    "tokenizer": {"codes": {"type": "simple_pattern", "pattern": _CODE_PATTERN}},
+    "filter": {
+        # E-21, E21 and E/21 are one term, and each also what it was written as: that counts a little more.
+        "joined": {
+            "type": "word_delimiter_graph",
+            "generate_word_parts": False,
+            "generate_number_parts": False,
+            "catenate_all": True,
+            "preserve_original": True,
+            "split_on_case_change": False,
+            "split_on_numerics": False,
+            "stem_english_possessive": False,
+        },
+        "code_ends": {"type": "pattern_replace", "pattern": "^[._/-]+|[._/-]+$", "replacement": ""},
+        "pairs_and_letters": {"type": "cjk_bigram", "output_unigrams": True},
+        "spelled": {"type": "length", "min": 4, "max": 40},
+        "letters_only": {"type": "keep_types", "types": ["<ALPHANUM>"]},
+        **SUGGEST_ANALYSIS["filter"],
+    },
+    "analyzer": {
+        CODES_FIELD: {"tokenizer": "codes", "filter": ["lowercase", "code_ends", "joined"]},
+        SPELLING_FIELD: {"tokenizer": "standard", "filter": ["letters_only", "lowercase", "spelled"]},
+        # Pairs of letters are what is searched; a single letter typed alone is found by itself.
+        CJK: {"tokenizer": "standard", "filter": ["cjk_width", "lowercase", "pairs_and_letters"]},
+        ANALYZERS["en"]: {"type": "english", "stopwords": ENGLISH_STOP_WORDS.split()},
+        **SUGGEST_ANALYSIS["analyzer"],
+    },
+}
 _NUMBER_TYPES: Mapping[FieldType, str] = {
     FieldType.KEYWORD: "keyword",
     FieldType.NUMBER: "double",
@@ -105,7 +145,7 @@ def text_field(language: str) -> str:
 
 def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and mapping of a new physical index. `meta` goes to `_meta`: variant, dimension, chunking version."""
-    text_fields = {f"text_{code}": {"type": "text", "analyzer": name} for code, name in ANALYZERS.items()}
+    text_fields = {f"text_{code}": _text_mapping(name) for code, name in ANALYZERS.items()}
     keyword, date = {"type": "keyword"}, {"type": "date"}
     unindexed = keyword | {"index": False, "doc_values": False}
     return {
@@ -116,13 +156,7 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
                 "number_of_replicas": settings.replicas,
                 "refresh_interval": "30s",
             },
-            "analysis": {
-                "analyzer": {
-                    ANALYZERS["en"]: {"type": "english", "stopwords": ENGLISH_STOP_WORDS.split()},
-                    **SUGGEST_ANALYSIS["analyzer"],
-                },
-                "filter": SUGGEST_ANALYSIS["filter"],
-            },
+            "analysis": _ANALYSIS,
         },
         "mappings": {
             "dynamic": "strict",
@@ -145,12 +179,24 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
                 "headings": unindexed,
                 "body": unindexed,
                 **text_fields,
-                f"text_{OTHER}": {"type": "text", "analyzer": "standard"},
+                f"text_{OTHER}": _text_mapping("standard"),
+                CODES_FIELD: _terms_only(CODES_FIELD, "freqs"),
+                SPELLING_FIELD: _terms_only(SPELLING_FIELD, "docs"),
                 VECTOR_FIELD: vector_mapping(settings.vectors),
                 "metadata": {"properties": {str(kind): {"type": "object"} for kind in FieldType}},
             },
         },
     }
+
+
+def _text_mapping(analyzer: str) -> dict[str, Any]:
+    field = {"type": "text", "analyzer": analyzer, "copy_to": [CODES_FIELD, SPELLING_FIELD]}
+    return field | {"search_analyzer": "cjk"} if analyzer == CJK else field
+
+
+def _terms_only(analyzer: str, options: str) -> dict[str, Any]:
+    """A field that is asked for single terms: it keeps no places, and its length says nothing."""
+    return {"type": "text", "analyzer": analyzer, "index_options": options, "norms": False}
 
 
 def vector_mapping(vectors: VectorSettings) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def _facet_view(
 
 def _facet_value(name: str, value: Any, count: int, selected: Sequence[str]) -> FacetValueView:
     text = value_text(value)
-    return FacetValueView(text, _value_label(name, text), count, text in selected)
+    return FacetValueView(text, value_label(name, text), count, text in selected)
 
 
 def field_label(name: str) -> str:
@@ -96,7 +96,7 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def _value_label(name: str, text: str) -> str:
+def value_label(name: str, text: str) -> str:
     if name == "media_type":
         return _MEDIA_TYPES.get(text, text)
     return {"true": "Yes", "false": "No", "": "(none)"}.get(text, text)

@@ -1,17 +1,18 @@
-"""Pure: a typed request → the bodies sent to OpenSearch. User text only ever reaches `match`.
+"""Pure: a typed request → the bodies sent to OpenSearch. User text only ever reaches `match` and `match_phrase`.
 
-Two steps. First candidates: one native `hybrid` query, ids alone as docvalues (with `_none_` stored fields
-the engine reads
-no text for the hundreds that will not be shown). Then the page: those ids with their text, highlights and
-per-leg scores.
+Two steps. First candidates: one native `hybrid` query, ids alone as docvalues (with `_none_` stored fields the engine
+reads no text for the hundreds that will not be shown). Then the page: those ids with their text, highlights and scores.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from search.boosts import Boosts
-from search.mapping import SUGGEST_FIELD, VECTOR_FIELD, text_field
+from search.mapping import CODES_FIELD, SPELLING_FIELD, SUGGEST_FIELD, VECTOR_FIELD, text_field
+from search.synonyms import Expansion
 from search.types import Mode
 
 Body = dict[str, Any]
@@ -22,32 +23,122 @@ CANDIDATES_PER_HIT = 6
 # Of a boost in the vector leg: its scores, (1 + cosine) / 2, use less than half of their range.
 _VECTOR_SHARE = 0.45
 DEEPEST = 1000  # candidates per leg, at most
+CODE_BOOST = 2.0  # of a code found whole, beside its parts found as words
+SYNONYM_BOOST = 0.8  # what was typed counts for more than what may be said in its place
+MAX_SYNONYMS = 100  # over all fields
+MAX_TERMS = 350  # of a query over all its fields. The engine's limit is 1,024, phrases and filters included
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+_TERM = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
 class Legs:
     """What is asked of each leg; None leaves it out. `vector` holds the query's embedding, unit length.
 
-    `boosts` lift what ranks; counts and shown scores know nothing of them.
+    `query` has no operators; `phrases` are the parts of it that were in quotes, `codes` its part numbers and the like,
+    where the index has a field for them; `synonyms` what else to look for in each language's text field. `boosts` lift
+    what ranks; counts and shown scores know nothing of them.
     """
 
     query: str
     languages: tuple[str, ...]
     vector: Any | None
     mode: Mode
+    phrases: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    synonyms: Mapping[str, tuple[Expansion, ...]] = field(default_factory=dict)
     boosts: Boosts | None = None
 
+    @property
+    def fields(self) -> list[str]:
+        """The text field of each language that the index holds."""
+        return sorted({text_field(language) for language in self.languages}) or [text_field("")]
 
-def lexical_query(query: str, languages: Sequence[str]) -> Body:
-    """BM25 over the text field of each language that the index holds; the best language counts."""
-    fields = sorted({text_field(language) for language in languages}) or [text_field("")]
-    matches: list[Body] = [{"match": {name: {"query": query}}} for name in fields]
-    return matches[0] if len(matches) == 1 else {"dis_max": {"queries": matches}}
+
+def lexical_query(legs: Legs) -> Body:
+    """BM25 over the text field of each language that the index holds; the best language counts.
+
+    A query of nothing but conditions matches whatever they let through.
+    """
+    if not legs.query:
+        return {"match_all": {}}
+    fields = legs.fields
+    text = bounded_text(legs.query, MAX_TERMS // len(fields))
+    words = _best_of([_field_query(name, text, legs) for name in fields])
+    if not legs.codes:
+        return words
+    whole: Body = {"match": {CODES_FIELD: {"query": " ".join(legs.codes), "boost": CODE_BOOST}}}
+    return {"bool": {"should": [words, whole], "minimum_should_match": 1}}
+
+
+def _field_query(field: str, text: str, legs: Legs) -> Body:
+    words = _with_synonyms(field, text, legs.synonyms.get(field, ()), limit=MAX_SYNONYMS // len(legs.fields))
+    if not legs.phrases:
+        return words
+    return {"bool": {"must": [words], "should": [_phrase(field, phrase) for phrase in legs.phrases]}}
+
+
+def _match(field: str, text: str) -> Body:
+    return {"match": {field: {"query": text}}}
+
+
+def _with_synonyms(field: str, text: str, expansions: Sequence[Expansion], *, limit: int) -> Body:
+    """The words; where some have synonyms, the best of these and the words themselves counts for them."""
+    rest, either = text, []
+    for expansion in reversed(expansions):
+        if expansion.end <= len(text):
+            said = text[expansion.start : expansion.end]
+            also = [_phrase(field, other, boost=SYNONYM_BOOST) for other in expansion.also[:limit]]
+            either.append(_best_of([_match(field, said), *also]))
+            rest = f"{rest[: expansion.start]} {rest[expansion.end :]}"
+            limit = max(0, limit - len(also))
+    if not either:
+        return _match(field, text)
+    if rest.strip():
+        either.append(_match(field, " ".join(rest.split())))
+    return {"bool": {"should": either[::-1], "minimum_should_match": 1}}
+
+
+def _phrase(field: str, phrase: str, **options: Any) -> Body:
+    return {"match_phrase": {field: {"query": phrase, **options}}}
+
+
+def _best_of(clauses: list[Body]) -> Body:
+    return clauses[0] if len(clauses) == 1 else {"dis_max": {"queries": clauses}}
+
+
+def bounded_text(text: str, terms: int) -> str:
+    """The beginning of a text that gives `terms` terms at most: an engine refuses a query of more than 1,024.
+
+    Each run of letters and digits counts, each sign, and each letter of a script that is written without spaces.
+    """
+    if len(text) <= terms:
+        return text
+    found = _TERM.finditer(text)
+    last = next(islice(found, terms - 1, None), None)
+    return text if last is None else text[: last.end()]
+
+
+def text_conditions(door: Body, legs: Legs, *, excluded: Sequence[str]) -> Body:
+    """The door with what was typed in quotes required and what was typed with a minus left out, for every leg."""
+    if not legs.phrases and not excluded:
+        return door
+    # A phrase of stop words alone has no term in the field: nothing can be required of it.
+    required = [_any_field(legs.fields, phrase, zero_terms_query="all") for phrase in legs.phrases]
+    body: Body = {"filter": [door, *required]}
+    if excluded:
+        body["must_not"] = [_any_field(legs.fields, phrase) for phrase in excluded]
+    return {"bool": body}
+
+
+def _any_field(fields: Sequence[str], phrase: str, **options: Any) -> Body:
+    clauses = [_phrase(field, phrase, **options) for field in fields]
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses, "minimum_should_match": 1}}
 
 
 def ranking_query(legs: Legs) -> Body:
     """The lexical leg as it ranks."""
-    matching = lexical_query(legs.query, legs.languages)
+    matching = lexical_query(legs)
     return matching if legs.boosts is None else legs.boosts.lift(matching)
 
 
@@ -90,9 +181,24 @@ def candidates_body(legs: Legs, *, door: Body, depth: int, size: int, pipeline: 
     return body | {"query": {"hybrid": hybrid}, "search_pipeline": pipeline}
 
 
+def word_body(legs: Legs, *, word: str, door: Body) -> Body:
+    """Whether a word, in any of its forms, stands anywhere behind the door. A stop word does."""
+    return _any_body(_any_field(legs.fields, word, zero_terms_query="all"), door)
+
+
+def spelling_body(word: str, *, door: Body) -> Body:
+    """Whether a word stands anywhere behind the door in exactly these letters."""
+    return _any_body({"term": {SPELLING_FIELD: {"value": word}}}, door)
+
+
+def _any_body(clause: Body, door: Body) -> Body:
+    query = {"bool": {"filter": [door, clause]}}
+    return {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query}
+
+
 def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bool) -> Body:
     """Step two: the page by its ids, the legs as named clauses for each hit's BM25 score and cosine."""
-    should = [_named(lexical_query(legs.query, legs.languages), LEXICAL)]
+    should = [_named(lexical_query(legs), LEXICAL)]
     if legs.vector is not None:
         should.append(exact_vector_query(legs.vector))
     body: Body = {
@@ -101,12 +207,12 @@ def page_body(legs: Legs, *, chunk_ids: Sequence[str], door: Body, highlight: bo
         "track_total_hits": False,
         "query": {"bool": {"filter": [{"ids": {"values": list(chunk_ids)}}, door], "should": should}},
     }
-    return body | {"highlight": _highlight(legs.languages)} if highlight else body
+    return body | {"highlight": _highlight(legs.fields)} if highlight else body
 
 
 def best_passages_body(legs: Legs, *, document_id: int, edition: int, door: Body, size: int) -> Body:
     """The passages of one document that fit the query best; the first ones where none fits at all."""
-    should = [lexical_query(legs.query, legs.languages)]
+    should = [lexical_query(legs)]
     if legs.vector is not None:
         should.append(exact_vector_query(legs.vector))
     own = own_passages(document_id, edition)
@@ -181,9 +287,8 @@ def cosine(score: float) -> float:
     return 2.0 * score - 1.0
 
 
-def _highlight(languages: Sequence[str]) -> Body:
+def _highlight(fields: Sequence[str]) -> Body:
     """Escaped first, then marked: a highlight is HTML whose only tag is <mark>."""
-    fields = sorted({text_field(language) for language in languages})
     options = {"type": "unified", "fragment_size": 220, "number_of_fragments": 3, "order": "none"}
     return {
         "encoder": "html",

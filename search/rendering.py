@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from search.stages import SENTENCES, Stage
-from search.types import Answer, Citation, Hit, SearchResult, VisibleDocument
+from search.types import Answer, Citation, Hit, QueryReading, SearchResult, VisibleDocument
 
 Json = dict[str, Any]
 
@@ -18,6 +18,7 @@ def search_json(result: SearchResult) -> Json:
     cursor goes on."""
     body: Json = {
         "request_id": str(result.request_id),
+        "query": reading_json(result.query),
         "hits": [hit_json(hit) for hit in result.hits],
         "total": {"value": result.total.value, "relation": result.total.relation},
         "facets": {
@@ -33,6 +34,22 @@ def search_json(result: SearchResult) -> Json:
         body["next_cursor"] = result.next_cursor
     if result.redirect is not None:
         body["redirect"] = {"url": result.redirect.url, "label": result.redirect.label}
+    return body
+
+
+def reading_json(reading: QueryReading) -> Json:
+    """How the query was read; `corrected` and `did_you_mean` are there only where there is such."""
+    parsed = reading.parsed
+    body: Json = {
+        "text": parsed.text,
+        "phrases": list(parsed.phrases),
+        "excluded": list(parsed.excluded),
+        "filters": [dict(condition) for condition in parsed.filters],
+    }
+    if reading.corrected is not None:
+        body["corrected"] = reading.corrected
+    if reading.did_you_mean is not None:
+        body["did_you_mean"] = reading.did_you_mean
     return body
 
 

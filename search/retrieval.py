@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from search import query
+from search import query, spelling
 from search.client import ResponseError, encode, get_client, unavailable
 from search.counting import Counting, count_body, decode_counts, decode_estimates, estimate_body
 from search.exceptions import OpenSearchUnavailable
@@ -36,18 +36,21 @@ class ReadChunk:
 class CandidatesQuery:
     """Step one, ready to run: `depth` candidates of each leg are fused and the best `size` of them given.
 
-    `counting` None: nothing is counted. `shares_pipeline` False: the pipeline goes with the query instead of being put,
-    since what requests make up would fill the cluster's state.
+    `door` is `allowed` with what was typed in quotes or with a minus. `words` are looked up for spelling. `counting`
+    None: nothing is counted. `shares_pipeline` False: the pipeline goes with the query instead of being put, since what
+    requests make up would fill the cluster's state.
     """
 
     index: str
     legs: query.Legs
+    allowed: query.Body
     door: query.Body
     depth: int
     size: int
     fusion: FusionSpec
     counting: Counting | None
     shares_pipeline: bool = True
+    words: tuple[str, ...] = ()
 
 
 def candidates(request: CandidatesQuery) -> Retrieved:
@@ -82,6 +85,8 @@ def listed(request: CandidatesQuery, order: Order, *, after: Place, one_a_docume
 
 
 def _retrieved(request: CandidatesQuery, body: query.Body) -> Retrieved:
+    if request.words:
+        body = body | {"suggest": spelling.suggest_body(request.words)}
     counting = request.counting
     counts = [] if counting is None else [count_body(request.legs, counting)]
     found, *counted = answers = _multi_search(request.index, [body, *counts])
@@ -94,6 +99,7 @@ def _retrieved(request: CandidatesQuery, body: query.Body) -> Retrieved:
         facets=facets,
         has_exact_facets=has_exact_facets,
         is_partial=any(answer["_shards"]["failed"] or answer["timed_out"] for answer in answers),
+        suggestions=spelling.suggestions(found),
     )
 
 
@@ -125,6 +131,19 @@ def leg_candidates(request: CandidatesQuery) -> tuple[tuple[Candidate, ...], tup
         for answer in _multi_search(request.index, bodies)
     )
     return lexical, vector
+
+
+def nearest_words(index: str, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """word → the nearest other words of the index, whether or not it has the word itself."""
+    body = {"size": 0, "suggest": spelling.suggest_body(words, missing_only=False)}
+    return spelling.suggestions(_multi_search(index, [body])[0])
+
+
+def match_anything(index: str, bodies: Sequence[query.Body]) -> list[bool]:
+    """For each body whether it matches anything."""
+    if not bodies:
+        return []
+    return [answer["hits"]["total"]["value"] > 0 for answer in _multi_search(index, bodies)]
 
 
 def read_page(
@@ -186,7 +205,7 @@ def seen_in_index(
     index: str, legs: query.Legs, *, open_door: Sequence[query.Body], door: Sequence[query.Body]
 ) -> SeenInIndex:
     """What the index has of some chunks, each leg for itself. Raises OpenSearchUnavailable."""
-    lexical = query.lexical_query(legs.query, legs.languages)
+    lexical = query.lexical_query(legs)
     bodies = [
         query.best_score_body(None, within=open_door),
         query.best_score_body(None, within=door),

@@ -8,6 +8,7 @@ and evaluation. Its steps are in `candidates` and `hits`.
 from typing import Any
 from uuid import uuid4
 
+from search import understanding
 from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
@@ -24,7 +25,15 @@ from search.responses import cached
 from search.rule_sets import current_rules
 from search.surroundings import with_surroundings
 from search.tenants import live_target
-from search.types import IndexTarget, Principal, RetrievalSettings, SearchRequest, SearchResult, Total
+from search.types import (
+    IndexTarget,
+    Principal,
+    QueryReading,
+    RetrievalSettings,
+    SearchRequest,
+    SearchResult,
+    Total,
+)
 
 _searches = SingleFlight()
 
@@ -38,7 +47,7 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     clock = StageClock()
     target = live_target(principal.tenant_id)
     if target is None:
-        return search_json(_empty_result(clock))
+        return search_json(_empty_result(request, clock))
     profile = retrieval_settings(target, request.profile, overrides=request.settings)
     asked = Asked(principal, request, target, profile, clock, current_rules(target))
     scope = search_scope(asked)
@@ -100,7 +109,7 @@ def retrieve(
     """
     target = target or live_target(principal.tenant_id)
     if target is None:
-        return _empty_result(clock)
+        return _empty_result(request, clock)
     profile = profile or retrieval_settings(target, request.profile, overrides=request.settings)
     return _retrieve(Asked(principal, request, target, profile, clock, rules or current_rules(target)))
 
@@ -117,6 +126,7 @@ def _retrieve(asked: Asked) -> SearchResult:
         DEGRADED.labels(reason).inc()
     return SearchResult(
         request_id=uuid4(),
+        query=found.reading,
         hits=hits,
         total=total_of(found),
         facets=found.retrieved.facets,
@@ -129,6 +139,7 @@ def _retrieve(asked: Asked) -> SearchResult:
     )
 
 
-def _empty_result(clock: StageClock) -> SearchResult:
+def _empty_result(request: SearchRequest, clock: StageClock) -> SearchResult:
     """A tenant without any document has no index yet."""
-    return SearchResult(uuid4(), (), Total(0, "eq"), {}, clock.total(), ())
+    reading = QueryReading(understanding.parse(request.query, {}))
+    return SearchResult(uuid4(), reading, (), Total(0, "eq"), {}, clock.total(), ())

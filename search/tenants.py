@@ -20,9 +20,11 @@ _targets = PreparedQuery(
         "live_index__dimension",
         "live_index__languages",
         "live_index__vector_weights",
+        "live_index__mapping_version",
         "uuid",
         "content_version",
         "curation_version",
+        "synonyms_version",
         "live_profile__name",
         "live_profile__version",
         "live_profile__settings",
@@ -48,8 +50,8 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     tenants = _targets.rows(tenant_id=tenant_id)
     if not tenants or tenants[0][0] is None:
         return None
-    index_id, name, embedder, variant, dimension, languages, weights, tenant_uuid, *versions = tenants[0]
-    content_version, curation_version, *profile = versions
+    index_id, name, embedder, variant, dimension, languages, weights, mapping_version, *rest = tenants[0]
+    tenant_uuid, content_version, curation_version, synonyms_version, *profile = rest
     return IndexTarget(
         tenant_id=tenant_id,
         tenant_uuid=tenant_uuid,
@@ -60,7 +62,9 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         dimension=dimension,
         content_version=content_version,
         curation_version=curation_version,
+        synonyms_version=synonyms_version,
         languages=tuple(languages),
+        mapping_version=mapping_version,
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),
         weights=tuple(LanguageWeight(language, weight, chunks) for language, weight, chunks in weights),
         profile=version_settings(*profile) if profile[0] else RetrievalSettings(),

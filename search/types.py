@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -120,7 +119,9 @@ class IndexTarget:
     dimension: int
     content_version: int
     curation_version: int
+    synonyms_version: int
     languages: tuple[str, ...]
+    mapping_version: int
     schema: FieldSchema = field(repr=False)
     weights: tuple[LanguageWeight, ...] = ()
     profile: RetrievalSettings = field(default_factory=RetrievalSettings)
@@ -166,6 +167,31 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ParsedQuery:
+    """What a person typed, as `search.understanding` read it. `text` is matched and embedded: words and phrases.
+
+    `plain` is `typed` with blanks for operators, so that words keep their places. `filters` are the API's.
+    """
+
+    typed: str
+    plain: str
+    text: str
+    phrases: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    filters: tuple[Mapping[str, Any], ...] = ()
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReading:
+    """How a query was read: `corrected` was searched in its place, `did_you_mean` could be typed instead."""
+
+    parsed: ParsedQuery
+    corrected: str | None = None
+    did_you_mean: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A chunk id with its fused score, before visibility. `place` is where it stands in a sorted list."""
 
@@ -202,13 +228,17 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What one retrieval gave: candidates by falling score, and what was counted beside them."""
+    """What one retrieval gave: candidates by falling score, and what was counted beside them.
+
+    `suggestions`: words that the index lacks, with the nearest that it has; not yet checked against the door.
+    """
 
     candidates: tuple[Candidate, ...]
     total: Total
     facets: Mapping[str, tuple[FacetValue, ...]]
     is_partial: bool
     has_exact_facets: bool = True
+    suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +293,7 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     request_id: UUID
+    query: QueryReading
     hits: tuple[Hit, ...]
     total: Total
     facets: Mapping[str, tuple[FacetValue, ...]]
@@ -357,38 +388,3 @@ class Answer:
     timings: Mapping[str, float]
     usage: Usage
     degraded: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkRecord:
-    """One chunk as it is written to an index. `vector` holds `dimension` float32."""
-
-    document_id: int
-    edition: int
-    ordinal: int
-    text: str
-    headings: tuple[str, ...]
-    page: int | None
-    vector: Any
-
-    @property
-    def chunk_id(self) -> str:
-        return f"{self.document_id}:{self.edition}:{self.ordinal}"
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentFields:
-    """What every chunk of a document carries beside its own text; updated in place when it changes."""
-
-    tenant_uuid: UUID
-    public_id: str
-    title: str
-    url: str
-    source: str
-    media_type: str
-    language: str
-    access: tuple[str, ...] | None
-    published_at: datetime | None
-    visible_from: datetime | None
-    expires_at: datetime | None
-    metadata: Mapping[str, Any]

@@ -19,7 +19,18 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from search import answers, feedback, page, page_facets, page_query, reading, services, streams, suggestions
+from search import (
+    answers,
+    feedback,
+    page,
+    page_facets,
+    page_query,
+    page_reading,
+    reading,
+    services,
+    streams,
+    suggestions,
+)
 from search.authentication import anonymous_reader, member
 from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
@@ -136,6 +147,8 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
         "without_filters": replace(query, page=1, selected={}).url(),
         "hits": [page.hit_view(hit, document_url=document_url) for hit in body["hits"]],
         "facets": page_facets.facet_views(body["facets"], query, schema),
+        # A response that was stored by an earlier version does not say how its query was read.
+        "reading": page_reading.reading_view(body["query"], query) if body.get("query") else None,
         "notices": page.notices(body["degraded"]),
         "paging": page.paging(query, hits=len(body["hits"]), total=body["total"]),
     }

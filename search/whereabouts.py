@@ -108,13 +108,15 @@ def _index_facts(
 ) -> IndexFacts:
     principal = asked.principal
     hidden = hidden_documents(principal.tenant_id)
-    parsed = filters.parse(asked.request.filters, asked.target.schema)
+    parsed = found.reading.parsed
+    conditions = candidates.typed_conditions(asked, parsed)
+    allowed = filters.door(principal, now=now, hidden=hidden, filters=conditions)
     own = query.own_passages(record.document_id, record.edition, ordinal=passage)
     seen = retrieval.seen_in_index(
         asked.target.name,
         found.wanted.legs,
         open_door=[*own, filters.door(principal, now=now, hidden=hidden)],
-        door=[*own, filters.door(principal, now=now, hidden=hidden, filters=parsed)],
+        door=[*own, query.text_conditions(allowed, found.legs, excluded=parsed.excluded)],
     )
     return IndexFacts(
         passages=seen.passages,

@@ -24,7 +24,8 @@ from search import index
 from search.exceptions import BulkRefused, EmbeddingUnavailable, IndexMismatch, OpenSearchUnavailable
 from search.metrics import CHUNKS, INGESTION_STAGE_SECONDS, StageClock
 from search.models import Document, Edition, SearchIndex, Tenant
-from search.types import ChunkRecord, parse_chunk_id
+from search.records import ChunkRecord
+from search.types import parse_chunk_id
 
 logger = structlog.get_logger(__name__)
 # What the work needs is down, as opposed to the work being wrong: the tasks wait and no attempt is spent.

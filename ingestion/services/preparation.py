@@ -16,7 +16,8 @@ from ingestion.models import IngestionTask, Source
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from search.models import Document, Edition, MetadataField, SearchIndex, Tenant
-from search.types import DocumentFields, FieldType
+from search.records import DocumentFields
+from search.types import FieldType
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from search import retrieval
 from search.asked import Asked
-from search.candidates import candidates_query
+from search.candidates import candidates_query, parsed_query
 from search.evaluation.asking import Asking
 from search.evaluation.fusing import LegScores
 from search.exceptions import EmbeddingUnavailable
@@ -28,7 +28,7 @@ def leg_scores(
     """
     request = replace(asking, mode=Mode.HYBRID.value).request(text, filters, deep=False)
     asked = Asked(asking.principal, request, target, asking.profile, StageClock(), current_rules(target))
-    wanted, _ = candidates_query(asked)
+    wanted, _ = candidates_query(asked, parsed_query(asked))
     if wanted.legs.vector is None:
         raise EmbeddingUnavailable("The legs can't be fused: the embedder does not answer.")
     lexical, vector = retrieval.leg_candidates(wanted)

@@ -190,6 +190,7 @@ def _asked(name: str, legs: query.Legs) -> tuple[Candidate, ...]:
     wanted = retrieval.CandidatesQuery(
         index=name,
         legs=legs,
+        allowed={"match_all": {}},
         door={"match_all": {}},
         depth=DEPTH,
         size=DEPTH,

@@ -12,6 +12,7 @@ from search.models.lab_jobs import LabJob
 from search.models.profiles import Profile
 from search.models.rerankers import TrainedReranker
 from search.models.runs import EvaluationRun, RunRow
+from search.models.synonyms import SynonymSet
 from search.models.tenants import ApiKey, Membership, Tenant, User
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "QuerySet",
     "RunRow",
     "SearchIndex",
+    "SynonymSet",
     "Tenant",
     "TrainedReranker",
     "User",

@@ -23,6 +23,11 @@ class SearchIndex(models.Model):
     variant = models.CharField(max_length=200)
     dimension = models.PositiveIntegerField()
     chunking_version = models.CharField(max_length=32)
+    mapping_version = models.PositiveSmallIntegerField(
+        default=0,
+        editable=False,
+        help_text="Of the physical index as it was made; 0: before this was recorded.",
+    )
     languages = models.JSONField(
         default=list, help_text="Languages of what was written to it: the fields to ask."
     )

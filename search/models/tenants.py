@@ -16,9 +16,9 @@ class Tenant(models.Model):
     """An isolated customer or team.
 
     `content_version` grows with every switch of what is live; caches carry it, so that a change makes them miss.
-    `curation_version` grows with every change of published curation rules. `live_index` says which index version
-    serves, `live_profile` which settings hold for requests that name none (None: the platform's); both are read
-    together with them.
+    `curation_version` grows with every change of published curation rules, `synonyms_version` with every change of
+    synonyms. `live_index` says which index version serves, `live_profile` which settings hold for requests that name
+    none (None: the platform's); all are read together.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -36,6 +36,7 @@ class Tenant(models.Model):
     )
     content_version = models.BigIntegerField(default=0, editable=False)
     curation_version = models.BigIntegerField(default=0, editable=False)
+    synonyms_version = models.BigIntegerField(default=0, editable=False)
     live_index = models.ForeignKey(
         "SearchIndex", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )

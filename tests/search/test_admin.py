@@ -12,7 +12,16 @@ from search.authentication import authenticate_key
 from search.models import ApiKey, Membership, Profile, SearchIndex, Tenant, TrainedReranker, User
 
 pytestmark = pytest.mark.django_db
-SCOPED = ["apikey", "document", "membership", "metadatafield", "profile", "searchindex", "tenant"]
+SCOPED = [
+    "apikey",
+    "document",
+    "membership",
+    "metadatafield",
+    "profile",
+    "searchindex",
+    "synonymset",
+    "tenant",
+]
 
 
 @pytest.fixture

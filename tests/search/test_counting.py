@@ -15,7 +15,7 @@ import pytest
 from search import counting, services
 from search.client import get_client
 from search.models import Document, Tenant
-from search.query import lexical_query
+from search.query import Legs, lexical_query
 from search.tenants import live_target
 from search.types import FacetRequest, Mode, Principal, SearchRequest
 from tests.factories import accept, ingest_all
@@ -126,7 +126,7 @@ def matched_words(tenant: Tenant) -> Callable[[str], set[int]]:
         body = {
             "size": 10_000,
             "_source": ["document_id"],
-            "query": lexical_query(query, target.languages),
+            "query": lexical_query(Legs(query, target.languages, None, Mode.LEXICAL)),
             "track_total_hits": True,
         }
         hits = get_client().search(index=target.name, body=body)["hits"]

@@ -7,7 +7,7 @@ import pytest
 
 from search import retrieval
 from search.asked import Asked
-from search.candidates import candidates_query
+from search.candidates import candidates_query, parsed_query
 from search.evaluation.asking import Asking, ask
 from search.evaluation.fusing import LegScores, fused, ranking
 from search.evaluation.legs import leg_scores
@@ -62,7 +62,7 @@ def by_engine(how: Asking, query: str) -> dict[str, float]:
     target = target_of(how.principal)
     request = how.request(query, None, deep=False)
     asked = Asked(how.principal, request, target, how.profile, StageClock(), current_rules(target))
-    wanted, _ = candidates_query(asked)
+    wanted, _ = candidates_query(asked, parsed_query(asked))
     found = retrieval.candidates(replace(wanted, size=2 * wanted.depth))
     return {candidate.chunk_id: candidate.score for candidate in found.candidates}
 

@@ -1,7 +1,7 @@
 """What a chunk looks like in the index. Pure."""
 
 from search.mapping import ANALYZERS, IndexSettings, VectorSettings, index_body, searchable_texts
-from search.types import ChunkRecord
+from search.records import ChunkRecord
 
 
 def chunk(text: str, *headings: str) -> ChunkRecord:
@@ -31,6 +31,13 @@ def test_every_analyzer_of_our_own_is_defined_by_the_index() -> None:
         IndexSettings(VectorSettings(384, "lucene", "in_memory", "1x"), shards=1, replicas=0), meta={}
     )
     ours = body["settings"]["analysis"]["analyzer"]
-    assert set(ours) == {ANALYZERS["en"], "suggest_titles", "suggest_words"}
+    assert set(ours) == {
+        ANALYZERS["en"],
+        ANALYZERS["zh"],
+        "codes",
+        "spelling",
+        "suggest_titles",
+        "suggest_words",
+    }
     assert {"what", "how", "would"} <= set(ours[ANALYZERS["en"]]["stopwords"])
     assert body["mappings"]["properties"]["text_en"]["analyzer"] == ANALYZERS["en"]

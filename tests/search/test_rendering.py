@@ -4,8 +4,9 @@ import json
 from typing import Any
 from uuid import UUID
 
-from search.rendering import answer_json, citation_json, hit_json, search_json
-from search.types import Answer, Citation, FacetValue, Scores, SearchResult, Total, Usage
+from search.rendering import answer_json, citation_json, hit_json, reading_json, search_json
+from search.types import Answer, Citation, FacetValue, QueryReading, Scores, SearchResult, Total, Usage
+from search.understanding import parse
 from tests.search.passages import make_document, make_hit
 
 REQUEST_ID = UUID("00000000-0000-0000-0000-000000000001")
@@ -35,14 +36,24 @@ def test_an_explanation_is_there_only_when_asked_for() -> None:
 
 def test_a_search_result_has_the_fields_of_the_contract() -> None:
     facets = {"year": (FacetValue(2024, 3),)}
-    result = SearchResult(REQUEST_ID, (make_hit(1, "t"),), Total(1, "eq"), facets, {"total": 1.0}, ("x",))
+    reading = QueryReading(parse('"a b" -c', {}))
+    result = SearchResult(
+        REQUEST_ID, reading, (make_hit(1, "t"),), Total(1, "eq"), facets, {"total": 1.0}, ("x",)
+    )
     body = as_sent(search_json(result))
+    assert body["query"] == {"text": "a b", "phrases": ["a b"], "excluded": ["c"], "filters": []}
     assert {"request_id", "hits", "total", "facets", "timings", "degraded"} <= set(body)
     assert body["request_id"] == str(REQUEST_ID)
     assert (body["total"], body["facets"]) == (
         {"value": 1, "relation": "eq"},
         {"year": [{"value": 2024, "count": 3}]},
     )
+
+
+def test_what_was_searched_instead_is_there_only_where_there_is_such() -> None:
+    reading = QueryReading(parse("pmup", {}), corrected="pump", did_you_mean="pumps")
+    body = reading_json(reading)
+    assert (body["corrected"], body["did_you_mean"]) == ("pump", "pumps")
 
 
 def test_an_answer_has_the_fields_of_the_contract() -> None:

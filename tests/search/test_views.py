@@ -255,3 +255,27 @@ def test_signing_in_never_leads_to_another_host(client: Client, tenant: Tenant) 
         "/login/", {"username": "reader", "password": "a long password", "next": "https://evil.example/"}
     )
     assert response.headers["Location"] == "/"
+
+
+def test_a_page_says_how_a_query_was_read(client: Client, filled: Tenant) -> None:
+    page = client.get("/", {"q": 'pump "without oil" -rattles year:>2024'})
+    assert titles(page) == ["More pumps"]
+    said = re.sub(r"<[^>]+>|\s+", " ", text_of(page))
+    assert re.search(r"exactly\s+“without oil”", said)
+    assert re.search(r"without\s+rattles", said)
+    assert re.search(r"where\s+Year is over 2024", said)
+
+
+def test_a_corrected_query_can_be_searched_as_it_was_typed(client: Client, filled: Tenant) -> None:
+    page = text_of(client.get("/", {"q": "ratlles"}))
+    assert "Showing results for <strong>rattles</strong>" in page
+    [as_typed] = re.findall(r'<a href="([^"]+)">Search for <q>ratlles</q> instead', page)
+    again = client.get(f"/{as_typed.replace('&amp;', '&')}")
+    assert "Showing results for" not in text_of(again)
+    assert '<a href="?q=%22rattles%22"><strong>&quot;rattles&quot;</strong></a>?' in text_of(again)
+
+
+def test_what_was_typed_is_escaped_wherever_it_is_repeated(client: Client, filled: Tenant) -> None:
+    page = text_of(client.get("/", {"q": '"<script>alert(1)</script>" -"<b>x</b>" ratlles<i>'}))
+    assert "<script>alert" not in page
+    assert "<b>x" not in page

@@ -26,7 +26,7 @@ from search.embeddings.onnx import OnnxEmbedder
 from search.evaluation.datasets import Passage, read_passages
 from search.evaluation.latency import timed
 from search.models import Tenant
-from search.types import ChunkRecord, DocumentFields
+from search.records import ChunkRecord, DocumentFields
 
 
 class Command(ServicesCommand):
