@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from django.utils import timezone
 
-from search import filters, query
+from search import filters, query, spelling, understanding
 from search.client import ResponseError, get_client
 from search.counting import Counting, count_body
 from search.exceptions import OpenSearchUnavailable
@@ -54,6 +54,8 @@ class RawSearch:
         candidates = query.candidates_body(
             legs, door=door, depth=self.depth, size=size, pipeline=self.pipeline
         )
+        if words := spelling.spelled_words(understanding.parse(text, self.target.schema)):
+            candidates |= {"suggest": spelling.suggest_body(words)}
         counts = count_body(legs, Counting(door))
         header = {"index": self.target.name}
         lines = b"".join(_dumps(line) + b"\n" for line in (header, candidates, header, counts))
@@ -68,7 +70,9 @@ class RawSearch:
         return self.engine.send("POST", path, _dumps(page))
 
     def _asked(self, text: str, vector: Any) -> tuple[query.Legs, query.Body]:
-        legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID)
+        """A question that holds no operator and no synonym, as those of the measurements are."""
+        codes = understanding.codes(text)
+        legs = query.Legs(text, self.target.languages, vector, Mode.HYBRID, codes=codes)
         return legs, filters.door(self.principal, now=timezone.now())
 
     def _page(self, hits: Sequence[Any]) -> list[str]:
