@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from embedded.exceptions import EmbeddedError
 from embedded.services import ensure_services
@@ -49,6 +50,12 @@ class ServicesCommand(JsonCommand):
 
 
 def migrate_if_new() -> None:
-    """A fresh checkout has no tables yet."""
-    if "django_migrations" not in connection.introspection.table_names():
+    """A fresh checkout has no tables yet. Those of an earlier version are the operator's to change: CommandError."""
+    executor = MigrationExecutor(connection)
+    if not executor.loader.applied_migrations:
         call_command("migrate", verbosity=0)
+    elif missing := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        first = missing[0][0]
+        raise CommandError(
+            f"The database lacks {len(missing)} migration(s), {first} first. Run `manage.py migrate` (`make up` does)."
+        )
