@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -56,21 +56,45 @@ _INTERNAL_ERROR = {"code": "internal_error", "detail": "The answer broke off bec
 _flights = Flights()
 
 
+class Dialect(Protocol):
+    """How a surface tells an answer."""
+
+    def whole(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The one JSON of who wants no stream. May raise a SearchError, which is then the response."""
+        ...
+
+    def message(self, event: Event) -> bytes:
+        """An event as it goes over the wire; nothing for one that this surface leaves out."""
+        ...
+
+
+class OwnDialect:
+    """The API's: every event by its name."""
+
+    def whole(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+    def message(self, event: Event) -> bytes:
+        return b"event: %s\ndata: %s\n\n" % (event.name.encode(), orjson.dumps(event.data, default=str))
+
+
+OWN_DIALECT = OwnDialect()
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks what, and whether the answer is to be streamed."""
+    """Who asks what, whether the answer is to be streamed, and how it is told."""
 
     principal: Principal
     request: AskRequest
     stream: bool
+    dialect: Dialect = OWN_DIALECT
 
 
 @csrf_exempt
 async def ask(request: HttpRequest) -> HttpResponseBase:
     """The API's endpoint: a Bearer key with the scope `ask`."""
-    response = await respond(lambda: _read_request(request))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return await respond(lambda: _read_request(request))
 
 
 class AskDescription(APIView):
@@ -96,24 +120,34 @@ class AskDescription(APIView):
 vars(ask).update(cls=AskDescription, initkwargs={})
 
 
-async def respond(read: Callable[[], Asked]) -> HttpResponseBase:
+async def respond(
+    read: Callable[[], Asked], *, failure: Callable[[Exception], HttpResponse | None] = error_response
+) -> HttpResponseBase:
     """The response to what `read` finds, which runs in a thread. For other doors than the API's too.
 
-    Whatever fails before the model is asked gives its own status; a stream begins only then.
+    Whatever fails before the model is asked gives its own status, as `failure` says it; a stream begins only then.
     """
+    response = await _respond(read, failure)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+async def _respond(
+    read: Callable[[], Asked], failure: Callable[[Exception], HttpResponse | None]
+) -> HttpResponseBase:
     try:
         with ExitStack() as stack:
             place = _Place()
             stack.callback(place.give_back)
-            asked, question = await _in_thread(lambda: _open(read))
+            asked, question = await in_thread(lambda: _open(read))
             place.follower = follower = _flights.join(question.key, lambda: _produce(question))
             await follower.begin()
             if not asked.stream:
-                return _json_response(await _done(asked, follower))
+                return _json_response(asked.dialect.whole(await _done(asked, follower)))
             stack.pop_all()  # the stream gives the place back
             return _stream_response(_messages(asked, place, follower))
     except (SearchError, APIException, RequestDataTooBig) as error:
-        response = error_response(error) or HttpResponse(status=500)
+        response = failure(error) or HttpResponse(status=500)
         outcome = "error" if response.status_code >= 500 else "invalid"
         QUERIES.labels("ask", "shed" if isinstance(error, Overloaded) else outcome).inc()
         return response
@@ -155,7 +189,8 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="ask")
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T]) -> T:
+    """The outcome of `work`, done in one of the few threads that all streams share."""
     threads = _threads(settings.SEARCH_STREAM_THREADS)
     return await asyncio.get_running_loop().run_in_executor(threads, _with_connections, work)
 
@@ -191,7 +226,7 @@ def _open(read: Callable[[], Asked]) -> tuple[Asked, Question]:
 
 async def _produce(question: Question) -> AsyncGenerator[Event, None]:
     """The events of an answer, `done` last. Followers of equal questions hear the same."""
-    prepared = await _in_thread(lambda: prepare_answer(question))
+    prepared = await in_thread(lambda: prepare_answer(question))
     if not isinstance(prepared, PreparedAnswer):
         for event in _finished(prepared):
             yield event
@@ -214,7 +249,7 @@ async def _produce(question: Question) -> AsyncGenerator[Event, None]:
         yield event
     generation = Generation(total.text, total.usage or Usage(), total.is_cut)
     yield Event(
-        "done", await _in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
+        "done", await in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
     )
 
 
@@ -253,12 +288,12 @@ async def _messages(asked: Asked, place: _Place, follower: Follower) -> AsyncIte
     """Server-sent events, and a comment for each second without one, so that a lost client is noticed."""
     try:
         async for event in follower.events(silence_seconds=PING_SECONDS):
-            yield PING if event is None else _message(await _own(asked, event))
+            yield PING if event is None else asked.dialect.message(await _own(asked, event))
     except SearchError as error:
-        yield _message(Event("error", {"code": error.code, "detail": error.detail}))
+        yield asked.dialect.message(Event("error", {"code": error.code, "detail": error.detail}))
     except Exception:  # the boundary of a response whose status is already sent
         logger.exception("ask_broke_off")
-        yield _message(Event("error", _INTERNAL_ERROR))
+        yield asked.dialect.message(Event("error", _INTERNAL_ERROR))
     finally:
         place.give_back()
 
@@ -268,16 +303,12 @@ async def _own(asked: Asked, event: Event) -> Event:
     if event.name != "done":
         return event
     request_id = str(uuid4())
-    await _in_thread(lambda: feedback.remember(asked.principal, "ask", request_id, asked.request.question))
+    await in_thread(lambda: feedback.remember(asked.principal, "ask", request_id, asked.request.question))
     body = event.data | {"request_id": request_id}
     outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
     QUERIES.labels("ask", outcome).inc()
     logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})
     return Event("done", body)
-
-
-def _message(event: Event) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (event.name.encode(), orjson.dumps(event.data, default=str))
 
 
 def _stream_response(messages: AsyncIterator[bytes]) -> StreamingHttpResponse:
