@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_API_ASK = "/api/v1/ask"
+_ANSWER_PATHS = {"/api/v1/ask", "/v1/chat/completions"}
 _STREAM_PATH_END = "/ask"
 _FULL = b'{"code": "overloaded", "detail": "All places are taken; try again shortly."}'
 _answers: Any = AnswerHandler()
@@ -61,7 +61,7 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
     """Streams admit their own requests: they hold a place as long as they generate."""
     if scope["type"] != "http":
         return
-    if scope["path"] == _API_ASK:
+    if scope["path"] in _ANSWER_PATHS:
         await _answers(scope, receive, send)
     elif scope["path"].endswith(_STREAM_PATH_END):
         await _streams(scope, receive, send)

@@ -9,6 +9,7 @@ from typing import Any
 
 import environ
 import structlog
+from corsheaders.defaults import default_headers
 
 from embedded.paths import checkout_paths
 from embedded.services import running_services
@@ -249,7 +250,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/api/.*$"
+CORS_URLS_REGEX = r"^/(api|v1)/.*$"
+_OPENAI_HEADERS = [
+    *("arch", "async", "helper-method", "lang", "os", "package-version", "poll-helper", "retry-count"),
+    *("runtime", "runtime-version", "timeout"),
+]
+CORS_ALLOW_HEADERS = [*default_headers, *(f"x-stainless-{name}" for name in _OPENAI_HEADERS)]
 _SELF = "'self'"
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/docs/"),

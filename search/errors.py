@@ -21,6 +21,7 @@ _CODES |= {
     415: "unsupported_type",
     429: "throttled",
 }
+_API_PATHS = ("/api/", "/v1/", "/mcp")
 
 
 class ApiError(Exception):
@@ -106,7 +107,7 @@ def error_response(error: Exception) -> JsonResponse | None:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: the API answers in its own shape."""
-    if request.path.startswith("/api/"):
+    if request.path.startswith(_API_PATHS):
         return JsonResponse(
             {"code": _CODES[404], "detail": f"There is nothing at {request.path}."}, status=404
         )
@@ -115,6 +116,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, likewise."""
-    if request.path.startswith("/api/"):
+    if request.path.startswith(_API_PATHS):
         return JsonResponse({"code": "internal_error", "detail": "Something went wrong here."}, status=500)
     return defaults.server_error(request)

@@ -57,6 +57,15 @@ class NotFound(SearchError):
     status = 404
 
 
+class ModelNotFound(NotFound):
+    """A chat names a model, which here is a profile, that the tenant does not have."""
+
+    code = "model_not_found"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, fields={"model": [detail]})
+
+
 class Unavailable(SearchError):
     """Something that the request needs is down for now; asking again later may work."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,18 @@ _live = PreparedQuery(
         tenant_id=tenant_id, name=name, state=Profile.State.LIVE
     ).values_list(*_COLUMNS)
 )
+_live_names = PreparedQuery(
+    lambda tenant_id: (
+        Profile.objects.filter(tenant_id=tenant_id, state=Profile.State.LIVE)
+        .order_by("name")
+        .values_list("name", "live_at")
+    )
+)
+
+
+def live_profiles(tenant_id: int) -> dict[str, datetime]:
+    """The names that requests may give without a version, and since when each one's version is live."""
+    return dict(_live_names.rows(tenant_id=tenant_id))
 
 
 def retrieval_settings(

@@ -2,7 +2,7 @@
 silently ignored."""
 
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -14,6 +14,8 @@ from search.facets import INTERVALS, MAX_SELECTED
 from search.feedback import Rating
 from search.ordering import RELEVANCE
 from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
+
+T = TypeVar("T")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -212,3 +214,64 @@ class AskSerializer(StrictSerializer):
         streams = fields.pop("stream")
         history = tuple(Message(**message) for message in fields["history"])
         return AskRequest(**fields | {"history": history, "filters": fields.get("filters")}), streams
+
+
+class ChatTextField(serializers.Field[Any, Any, Any, Any]):
+    """A chat message's content: a string, or parts that are all text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        parts = [{"type": "text", "text": data}] if isinstance(data, str) else data
+        if not isinstance(parts, list) or not all(map(_is_text_part, parts)):
+            raise serializers.ValidationError("Only text can be read.")
+        return "\n".join(part["text"] for part in parts)
+
+
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+class ChatMessageSerializer(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=["system", "developer", "user", "assistant"])
+    content = ChatTextField(required=False, allow_null=True, default="")
+
+
+class StreamOptionsSerializer(serializers.Serializer[Any]):
+    include_usage = serializers.BooleanField(default=False)
+
+
+class ChatSerializer(serializers.Serializer[Any]):
+    """OpenAI's chat request. Fields that are not here, sampling parameters for one, are left unread, as clients
+    send many; those that would have to change the shape of the answer are refused."""
+
+    model = serializers.CharField(max_length=100)
+    messages = ChatMessageSerializer(many=True)
+    filters = serializers.JSONField(required=False, allow_null=True, default=None)
+    stream = serializers.BooleanField(required=False, allow_null=True, default=False)
+    stream_options = StreamOptionsSerializer(required=False, allow_null=True, default=None)
+    n = serializers.IntegerField(required=False, allow_null=True, default=None)
+    tools = serializers.JSONField(required=False, allow_null=True, default=None)
+    functions = serializers.JSONField(required=False, allow_null=True, default=None)
+    response_format = serializers.JSONField(required=False, allow_null=True, default=None)
+
+    @classmethod
+    def validated(cls, data: Any) -> dict[str, Any]:
+        """The validated fields. Raises ValidationError."""
+        return dict(cls().run_validation(data))
+
+    def validate_n(self, n: int | None) -> int | None:
+        return _refused_unless(n in (None, 1), n, "One answer is given to a question.")
+
+    def validate_tools(self, tools: Any) -> Any:
+        return _refused_unless(not tools, tools, "Tools are not called.")
+
+    def validate_functions(self, functions: Any) -> Any:
+        return _refused_unless(not functions, functions, "Functions are not called.")
+
+    def validate_response_format(self, wanted: Any) -> Any:
+        return _refused_unless(wanted in (None, {"type": "text"}), wanted, "Answers are text.")
+
+
+def _refused_unless(holds: bool, value: T, message: str) -> T:
+    if not holds:
+        raise serializers.ValidationError(message)
+    return value

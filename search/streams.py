@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -83,12 +83,13 @@ OWN_DIALECT = OwnDialect()
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks what, whether the answer is to be streamed, and how it is told."""
+    """Who asks what, whether the answer is to be streamed, and how it is told. Ratings name the `request_id`."""
 
     principal: Principal
     request: AskRequest
     stream: bool
     dialect: Dialect = OWN_DIALECT
+    request_id: str = field(default_factory=lambda: str(uuid4()))
 
 
 @csrf_exempt
@@ -205,6 +206,13 @@ def _with_connections(work: Callable[[], T]) -> T:
 
 
 def _read_request(request: HttpRequest) -> Asked:
+    principal, data = read_body(request)
+    asked, streams = AskSerializer.request(data)
+    return Asked(principal, asked, streams)
+
+
+def read_body(request: HttpRequest) -> tuple[Principal, Any]:
+    """The key's principal, which may ask, and the posted JSON. Raises DRF's errors."""
     if request.method != "POST":
         raise MethodNotAllowed(str(request.method))
     principal = authenticate_key(request.headers.get("Authorization", ""))
@@ -212,11 +220,9 @@ def _read_request(request: HttpRequest) -> Asked:
     if request.content_type != "application/json":
         raise UnsupportedMediaType(request.content_type or "")
     try:
-        data = orjson.loads(request.body)
+        return principal, orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}") from error
-    asked, streams = AskSerializer.request(data)
-    return Asked(principal, asked, streams)
 
 
 def _open(read: Callable[[], Asked]) -> tuple[Asked, Question]:
@@ -302,9 +308,9 @@ async def _own(asked: Asked, event: Event) -> Event:
     """`done` with a request id of this request's own, remembered for its ratings, and counted."""
     if event.name != "done":
         return event
-    request_id = str(uuid4())
-    await in_thread(lambda: feedback.remember(asked.principal, "ask", request_id, asked.request.question))
-    body = event.data | {"request_id": request_id}
+    question = asked.request.question
+    await in_thread(lambda: feedback.remember(asked.principal, "ask", asked.request_id, question))
+    body = event.data | {"request_id": asked.request_id}
     outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
     QUERIES.labels("ask", outcome).inc()
     logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})

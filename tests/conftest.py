@@ -6,6 +6,8 @@ Sockets are closed but to loopback and unix ones.
 import ipaddress
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,22 @@ def principal(tenant: Tenant) -> Principal:
 @pytest.fixture
 def main_job(opensearch: str, redis: None, transactional_db: None) -> None:
     """All parts that the main job needs: the node, both Valkeys, and a database with real commits."""
+
+
+@pytest.fixture
+def server(db: None) -> Iterator[str]:
+    """A real ASGI server of this process, on a free port."""
+    import uvicorn
+
+    from ragsite.asgi import application
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        running = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="error"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not running.started:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        running.should_exit = True
+        thread.join()

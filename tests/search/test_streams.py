@@ -2,20 +2,16 @@
 
 import asyncio
 import json
-import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 
 from bench.doubles import ChatDouble
-from ragsite.asgi import application
 from search import answers, streams
 from search.context import REFUSAL
 from search.models import Tenant
@@ -46,20 +42,6 @@ def double(settings: Any) -> Iterator[ChatDouble]:
         options = {"model": "double", "base_url": running.base_url, "max_retries": 0}
         settings.SEARCH_GENERATOR = {"BACKEND": "search.generation.OpenAIGenerator", "OPTIONS": options}
         yield running
-
-
-@pytest.fixture
-def server(db: None) -> Iterator[str]:
-    """A real ASGI server of this process, on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        running = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="error"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        wait_for(lambda: running.started)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        running.should_exit = True
-        thread.join()
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
