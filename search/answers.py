@@ -6,10 +6,12 @@ Answers are the API's JSON, as the cache holds them. One cites only what was in 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.utils import timezone
 
 from search.caches import CacheScope, SingleFlight
 from search.citations import CheckedAnswer, check_answer
@@ -27,7 +29,7 @@ from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, GenerationUnavailable
 from search.generation import Generator, get_generator
 from search.metrics import DEGRADED, TOKENS, StageClock
-from search.profiles import retrieval_settings
+from search.profiles import fusion_spec, retrieval_settings
 from search.relevance import is_relevant
 from search.rendering import answer_json
 from search.reranking.choice import reranker_name
@@ -53,13 +55,15 @@ _answers = SingleFlight()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with what was read to answer it. `target` and `scope` are None before the first document."""
+    """A question with what was read to answer it, at `opened_at`. `target` and `scope` are None before the first
+    document."""
 
     principal: Principal
     request: AskRequest
     generator: Generator
     target: IndexTarget | None
     scope: CacheScope | None
+    opened_at: datetime
 
     @property
     def key(self) -> str | None:
@@ -106,13 +110,13 @@ def _answer_now(question: Question) -> dict[str, Any]:
 
 def open_question(principal: Principal, request: AskRequest) -> Question:
     """Reads the index that serves and the profile. Raises InvalidRequest."""
-    generator = get_generator()
+    opened_at, generator = timezone.now(), get_generator()
     target = live_target(principal.tenant_id)
     if target is None:
-        return Question(principal, request, generator, None, None)
+        return Question(principal, request, generator, None, None, opened_at)
     profile = retrieval_settings(target, request.profile, overrides=request.settings)
     scope = answer_scope(principal, request, target=target, profile=profile, generator=generator)
-    return Question(principal, request, generator, target, scope)
+    return Question(principal, request, generator, target, scope, opened_at)
 
 
 def answer_scope(
@@ -143,6 +147,7 @@ def answer_scope(
         request=asked,
         filters=request.filters,
         profile=profile,
+        fusion=fusion_spec(profile),
         models=(target.variant, reranker_name(profile), generator.name, *told),
         prompt_version=PROMPT_VERSION,
     )
@@ -251,8 +256,10 @@ def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dic
 
 
 def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
-    scope = prepared.question.scope
-    return body if scope is None else keep_response(scope, body)
+    question = prepared.question
+    if question.scope is None or question.target is None:
+        return body
+    return keep_response(question.scope, question.target, body, since=question.opened_at)
 
 
 def _body(

@@ -20,6 +20,7 @@ from django.conf import settings
 
 from search.exceptions import CacheUnavailable
 from search.metrics import CACHE_READS
+from search.pipelines import FusionSpec
 from search.types import RetrievalSettings
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class CacheScope:
     request: Mapping[str, Any]
     filters: Mapping[str, Any] | None
     profile: RetrievalSettings
+    fusion: FusionSpec
     models: tuple[str, ...]
     prompt_version: str
 
@@ -53,9 +55,9 @@ def read_response(scope: CacheScope) -> dict[str, Any] | None:
     return None if raw is None else dict(orjson.loads(raw))
 
 
-def write_response(scope: CacheScope, body: Mapping[str, Any]) -> None:
+def write_response(scope: CacheScope, body: Mapping[str, Any], *, ttl_seconds: float) -> None:
     """Keep a response body. The caller never passes an error or a degraded answer. Raises CacheUnavailable."""
-    _write(scope.key(), orjson.dumps(body), ttl_seconds=settings.SEARCH_RESPONSE_CACHE_TTL_SECONDS)
+    _write(scope.key(), orjson.dumps(body), ttl_seconds=ttl_seconds)
 
 
 def read_embedding(tenant: UUID, variant: str, text: str) -> np.ndarray[Any, np.dtype[np.float32]] | None:
@@ -103,9 +105,9 @@ def _read(layer: str, key: str) -> bytes | None:
     return raw
 
 
-def _write(key: str, body: bytes, *, ttl_seconds: int) -> None:
+def _write(key: str, body: bytes, *, ttl_seconds: float) -> None:
     try:
-        _client().set(key, body, ex=ttl_seconds)
+        _client().set(key, body, px=max(1, int(ttl_seconds * 1000)))
     except redis.RedisError as error:
         raise CacheUnavailable("The cache does not answer.") from error
 

@@ -18,7 +18,7 @@ from search.hits import read_hits
 from search.listing import find_listed
 from search.metrics import DEGRADED, StageClock
 from search.ordering import is_listed
-from search.profiles import retrieval_settings
+from search.profiles import fusion_spec, retrieval_settings
 from search.rendering import search_json
 from search.reranking.choice import reranker_name
 from search.responses import cached
@@ -52,7 +52,7 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     asked = Asked(principal, request, target, profile, clock, current_rules(target))
     scope = search_scope(asked)
     body, shared = _searches.run(
-        scope.key(), lambda: cached(scope, principal, target, lambda: search_json(_retrieve(asked)))
+        scope.key(), lambda: cached(scope, asked, lambda: search_json(_retrieve(asked)))
     )
     return body | {"request_id": str(uuid4())} if shared else body
 
@@ -87,6 +87,7 @@ def search_scope(asked: Asked) -> CacheScope:
         request=wanted,
         filters=request.filters,
         profile=profile,
+        fusion=fusion_spec(profile),
         models=(target.variant, reranker_name(profile)),
         prompt_version="",
     )

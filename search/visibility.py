@@ -56,3 +56,13 @@ def visible_documents(
                 document_id, public_id, title or public_id, url, metadata, edition
             )
     return visible
+
+
+def next_turn(tenant_id: int, since: datetime) -> datetime | None:
+    """The first moment after `since` at which a document of the tenant comes or goes by its dates; None for never."""
+    documents = Document.objects.filter(tenant_id=tenant_id)
+    turns = (
+        documents.filter(**{f"{name}__gt": since}).order_by(name).values_list(name, flat=True).first()
+        for name in ("visible_from", "expires_at")
+    )
+    return min((turn for turn in turns if turn is not None), default=None)

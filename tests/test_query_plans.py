@@ -17,7 +17,7 @@ from ingestion.services.documents import Content, DocumentFieldsInput, Incoming
 from search import services
 from search.models import Document, Tenant
 from search.types import Principal, SearchRequest
-from search.visibility import visible_documents
+from search.visibility import next_turn, visible_documents
 from tests.factories import ingest_all
 
 pytestmark = [
@@ -94,6 +94,16 @@ def test_a_stored_response_is_rechecked_by_document_among_all_that_are_live(
         assert services.search(principal, SearchRequest("valve"))["cache"] == "response"
     [edition] = [step for step in plans(captured.captured_queries) if "search_edition" in step]
     assert "document_id=?" in edition
+
+
+def test_the_next_turn_is_found_by_its_index(tenant: Tenant) -> None:
+    accepted(tenant)
+    with CaptureQueriesContext(connection) as captured:
+        assert next_turn(tenant.pk, timezone.now()) is None
+    used = " ".join(plans(captured.captured_queries))
+    assert "document_visible_from" in used
+    assert "document_expires_at" in used
+    assert "TEMP B-TREE" not in used
 
 
 def test_accepting_and_ingesting_read_no_table_as_a_whole(tenant: Tenant) -> None:

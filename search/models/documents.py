@@ -60,6 +60,16 @@ class Document(models.Model):
             ),
             models.Index(fields=["tenant", "state"], name="document_tenant_state"),
             models.Index(fields=["tenant", "source_key"], name="document_tenant_source"),
+            models.Index(
+                fields=["tenant", "visible_from"],
+                condition=Q(visible_from__isnull=False),
+                name="document_visible_from",
+            ),
+            models.Index(
+                fields=["tenant", "expires_at"],
+                condition=Q(expires_at__isnull=False),
+                name="document_expires_at",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,7 +12,8 @@ import pytest
 from search import caches
 from search.caches import CacheScope, SingleFlight
 from search.exceptions import CacheUnavailable
-from search.types import RetrievalSettings
+from search.pipelines import FusionSpec
+from search.types import Fusion, RetrievalSettings
 
 SCOPE = CacheScope(
     kind="search",
@@ -24,6 +25,7 @@ SCOPE = CacheScope(
     request={"query": "x", "top_k": 10},
     filters=None,
     profile=RetrievalSettings(),
+    fusion=FusionSpec(Fusion.MIN_MAX, 0.45, 60, 0.1),
     models=("m",),
     prompt_version="",
 )
@@ -42,6 +44,8 @@ SCOPE = CacheScope(
         {"filters": {"field": "f", "op": "eq", "value": 1}},
         {"profile": RetrievalSettings(version=2)},
         {"profile": RetrievalSettings(k=100)},
+        {"fusion": FusionSpec(Fusion.MIN_MAX, 0.5, 60, 0.1)},
+        {"fusion": FusionSpec(Fusion.MIN_MAX, 0.45, 60, 0.2)},
         {"models": ("n",)},
         {"prompt_version": "2"},
     ],
@@ -62,6 +66,7 @@ def test_every_field_of_the_scope_has_its_test() -> None:
         "request",
         "filters",
         "profile",
+        "fusion",
         "models",
         "prompt_version",
     }

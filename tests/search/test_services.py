@@ -1,5 +1,6 @@
 """The query flow on the real node: what is found, counted, hidden and said."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -204,6 +205,30 @@ def test_a_new_document_is_found_although_the_query_was_cached(corpus: Tenant, p
     search(principal, "pump")
     ingest(corpus, "pump2", "Another pump.")
     assert "pump2" in ids(search(principal, "pump"))
+
+
+def test_a_stored_response_ends_when_a_document_comes_or_goes(tenant: Tenant, principal: Principal) -> None:
+    turn = timezone.now() + timedelta(seconds=3)
+    accept(tenant, "coming", "The valve that comes.", visible_from=turn)
+    accept(tenant, "going", "The valve that goes.", expires_at=turn)
+    accept(tenant, "staying", "The valve that stays.")
+    ingest_all(tenant)
+    assert set(ids(search(principal, "valve"))) == {"going", "staying"}
+    assert ids(search(principal, "valve stays", top_k=1)) == ["staying"]
+    assert search(principal, "valve stays", top_k=1)["total"]["value"] == 2
+    time.sleep((turn - timezone.now()).total_seconds() + 0.01)
+    after = search(principal, "valve")
+    assert (set(ids(after)), after["cache"]) == ({"coming", "staying"}, "none")
+    assert search(principal, "valve stays", top_k=1)["cache"] == "none"
+
+
+@pytest.mark.parametrize("name", ["SEARCH_VECTOR_WEIGHT", "SEARCH_UNRELATED_COSINE"])
+def test_another_ranking_by_settings_is_not_answered_from_the_cache(
+    name: str, corpus: Tenant, principal: Principal, settings: Any
+) -> None:
+    search(principal, "pump")
+    setattr(settings, name, 0.3)
+    assert search(principal, "pump")["cache"] == "none"
 
 
 def test_without_a_cache_the_search_answers_and_says_so(
