@@ -174,6 +174,7 @@ if _rerank_model == "none":
 elif _rerank_model == "general":
     SEARCH_RERANKER = {"BACKEND": "search.reranking.learned.general_reranker", "OPTIONS": {}}
 SEARCH_RERANK_DEADLINE_SECONDS = env.float("SEARCH_RERANK_DEADLINE_SECONDS", default=1.0)
+SEARCH_REWRITE_TIMEOUT_SECONDS = env.float("SEARCH_REWRITE_TIMEOUT_SECONDS", default=2.0)
 SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.45)
 # The cosine of passages that have nothing in common, by the default embedder: the vector leg's zero
 SEARCH_UNRELATED_COSINE = env.float("SEARCH_UNRELATED_COSINE", default=0.1)

@@ -34,6 +34,7 @@ from search.relevance import is_relevant
 from search.rendering import answer_json
 from search.reranking.choice import reranker_name
 from search.responses import keep_response, stored_response
+from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
 from search.services import retrieve
 from search.tenants import live_target
@@ -148,7 +149,7 @@ def answer_scope(
         filters=request.filters,
         profile=profile,
         fusion=fusion_spec(profile),
-        models=(target.variant, reranker_name(profile), generator.name, *told),
+        models=(target.variant, reranker_name(profile), rewriter_name(profile), generator.name, *told),
         prompt_version=PROMPT_VERSION,
     )
 

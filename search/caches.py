@@ -81,6 +81,23 @@ def _embedding_key(tenant: UUID, variant: str, text: str) -> str:
     return f"{_PREFIX}:embedding:{tenant}:{digest}"
 
 
+def read_rewritten(tenant: UUID, rewriter: str, text: str) -> str | None:
+    """A query as `rewriter` has rewritten it. Raises CacheUnavailable."""
+    raw = _read("rewrite", _rewrite_key(tenant, rewriter, text))
+    return None if raw is None else raw.decode()
+
+
+def write_rewritten(tenant: UUID, rewriter: str, text: str, rewritten: str) -> None:
+    """Raises CacheUnavailable."""
+    key = _rewrite_key(tenant, rewriter, text)
+    _write(key, rewritten.encode(), ttl_seconds=settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS)
+
+
+def _rewrite_key(tenant: UUID, rewriter: str, text: str) -> str:
+    digest = hashlib.sha256(f"{rewriter}\x00{text}".encode()).hexdigest()
+    return f"{_PREFIX}:rewrite:{tenant}:{digest}"
+
+
 def write_request(tenant: UUID, request_id: str, body: bytes, *, ttl_seconds: int) -> None:
     """Remember a request under its id. Raises CacheUnavailable."""
     _write(_request_key(tenant, request_id), body, ttl_seconds=ttl_seconds)

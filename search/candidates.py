@@ -22,6 +22,7 @@ from search.ordering import is_listed
 from search.pinning import pinned, with_pins
 from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
+from search.rewriting import rewritten
 from search.synonyms import Expansion
 from search.tenants import HIDDEN_LIMIT, hidden_documents
 from search.thesauri import current_thesauri
@@ -81,10 +82,12 @@ def find_candidates(asked: Asked) -> Found:
 def as_meant(asked: Asked, find: Find) -> Found:
     """What `find` gives for the query as it was read. One with typing errors is searched once more as it was most
     likely meant."""
-    parsed = parsed_query(asked)
+    typed = parsed_query(asked)
+    by_model = rewritten(asked, typed)
+    parsed = by_model or typed
     wanted, curation = candidates_query(asked, parsed)
-    found = find(wanted, curation, QueryReading(parsed))
-    if not wanted.words:
+    found = find(wanted, curation, QueryReading(parsed, rewritten=by_model.text if by_model else None))
+    if not wanted.words or by_model:
         return found
     retrieved = found.retrieved
     tried = FirstTry(wanted.index, found.legs, wanted.allowed, retrieved.suggestions, retrieved.total)

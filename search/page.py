@@ -38,6 +38,7 @@ _SORT_ENDS = {
 NOTICES = {
     "embedding_unavailable": "Search by meaning is taking a break, so these results match your words only.",
     "rerank_deadline": "The finer ordering of results was not ready in time; they are in their first order.",
+    "rewrite_unavailable": "Your words could not be rewritten; they were searched as you typed them.",
     "rerank_unavailable": "The finer ordering of results is not to be had; they are in their first order.",
     "partial_results": "Part of the index did not answer, so some results may be missing.",
     "counts_unavailable": "The counts beside the filters are being brought up to date.",

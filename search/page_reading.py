@@ -16,6 +16,7 @@ class ReadingView:
     """How a query was read, where that is more than its words. `did_you_mean` and `as_typed` are (text, address)."""
 
     operators: tuple[tuple[str, str], ...]
+    rewritten: str
     corrected: str
     as_typed: tuple[str, str] | None
     did_you_mean: tuple[str, str] | None
@@ -29,6 +30,7 @@ def reading_view(read: Mapping[str, Any], query: PageQuery) -> ReadingView:
     as_typed = _in_quotes(query.text, corrected) if corrected else None
     return ReadingView(
         operators=(*phrases, *excluded, *conditions),
+        rewritten=read.get("rewritten", ""),
         corrected=corrected,
         as_typed=(query.text, replace(query, text=as_typed, page=1).url()) if as_typed else None,
         did_you_mean=(meant, replace(query, text=meant, page=1).url()) if meant else None,

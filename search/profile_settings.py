@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from search.exceptions import InvalidRequest
-from search.types import Fusion, RetrievalSettings
+from search.types import Fusion, RetrievalSettings, Rewrite
 
 DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RetrievalSettings)}
 
@@ -64,6 +64,15 @@ class Setting:
 
 
 GROUPS: Mapping[str, Mapping[str, Setting]] = {
+    "Question": {
+        "rewrite": Setting(
+            Kind.CHOICE,
+            "rewriting",
+            "model: a language model puts what was typed into other words before it is searched; it costs a call. "
+            "What was typed with operators or codes is never rewritten.",
+            choices=Rewrite,
+        ),
+    },
     "Fusion": {
         "fusion": Setting(
             Kind.CHOICE,

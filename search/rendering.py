@@ -38,7 +38,7 @@ def search_json(result: SearchResult) -> Json:
 
 
 def reading_json(reading: QueryReading) -> Json:
-    """How the query was read; `corrected` and `did_you_mean` are there only where there is such."""
+    """How the query was read; `rewritten`, `corrected` and `did_you_mean` are there only where there is such."""
     parsed = reading.parsed
     body: Json = {
         "text": parsed.text,
@@ -46,6 +46,8 @@ def reading_json(reading: QueryReading) -> Json:
         "excluded": list(parsed.excluded),
         "filters": [dict(condition) for condition in parsed.filters],
     }
+    if reading.rewritten is not None:
+        body["rewritten"] = reading.rewritten
     if reading.corrected is not None:
         body["corrected"] = reading.corrected
     if reading.did_you_mean is not None:

@@ -22,6 +22,7 @@ from search.profiles import fusion_spec, retrieval_settings
 from search.rendering import search_json
 from search.reranking.choice import reranker_name
 from search.responses import cached
+from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
 from search.surroundings import with_surroundings
 from search.tenants import live_target
@@ -88,7 +89,7 @@ def search_scope(asked: Asked) -> CacheScope:
         filters=request.filters,
         profile=profile,
         fusion=fusion_spec(profile),
-        models=(target.variant, reranker_name(profile)),
+        models=(target.variant, reranker_name(profile), rewriter_name(profile)),
         prompt_version="",
     )
 

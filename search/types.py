@@ -29,6 +29,13 @@ class Fusion(StrEnum):
     RRF = "rrf"
 
 
+class Rewrite(StrEnum):
+    """Whether a query is put into other words before it is searched: see search.rewriting."""
+
+    NEVER = "never"
+    MODEL = "model"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """A field that may be filtered on: where it lies in the index, and its type."""
@@ -77,6 +84,7 @@ class RetrievalSettings:
     name: str = "default"
     version: int = 0  # 0: the platform's defaults
     overridden: tuple[str, ...] = ()  # by the request
+    rewrite: Rewrite = Rewrite.NEVER
     fusion: Fusion = Fusion.MIN_MAX
     vector_weight: float | None = None
     rank_constant: int = 60
@@ -184,11 +192,15 @@ class ParsedQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryReading:
-    """How a query was read: `corrected` was searched in its place, `did_you_mean` could be typed instead."""
+    """How a query was read: `corrected` was searched in its place, `did_you_mean` could be typed instead.
+
+    `rewritten`: the words that a model put in the place of those typed; `parsed` has them.
+    """
 
     parsed: ParsedQuery
     corrected: str | None = None
     did_you_mean: str | None = None
+    rewritten: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

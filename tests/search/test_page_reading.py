@@ -26,7 +26,7 @@ def test_operators_are_said_in_words() -> None:
 
 
 def test_plain_words_need_no_word_about_them() -> None:
-    assert view("pump start") == ReadingView((), "", None, None)
+    assert view("pump start") == ReadingView((), "", "", None, None)
 
 
 def test_a_corrected_query_can_be_asked_as_it_was_typed() -> None:
