@@ -1,19 +1,21 @@
-"""Pure: how the engine makes one score of the two legs', computed again from the legs' windows, so that a score can be
-told part by part.
+"""Pure: how the engine makes one score of the two legs', computed again in numpy: to tell a score part by part, to try
+weights on judged queries, and to probe. No other module scales or ranks the scores of a leg.
 
 Sources: OpenSearch neural-search 3.6, MinMaxScoreNormalizationTechnique, ZScoreNormalizationTechnique,
 RRFNormalizationTechnique and ArithmeticMeanScoreCombinationTechnique. Scores are the engine's: a cosine is (1 + c) / 2.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
 
 from search.pipelines import FusionSpec
 from search.types import Fusion
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Window = Mapping[str, float]  # what a leg looked at: chunk id → score, best first
-Normalise = Callable[[float], float]
 _LEAST = 0.001  # the engine gives it in place of 0
 
 
@@ -45,60 +47,58 @@ class FusedParts:
 
 def fused_parts(lexical: Window, vector: Window, spec: FusionSpec) -> dict[str, FusedParts]:
     """The parts of every chunk's fused score, by chunk id."""
-    floor = (1.0 + spec.unrelated_cosine) / 2.0
-    legs = [
-        _parts(lexical, weight=1.0 - spec.vector_weight, spec=spec, normalise=_applied(lexical)),
-        _parts(vector, weight=spec.vector_weight, spec=spec, normalise=_clipped(vector, floor)),
-    ]
-    by_words, by_meaning = legs
+    scaled = normalised(_scores(lexical), _scores(vector), spec)
+    by_words, by_meaning = (
+        _parts(window, values, weight)
+        for window, values, weight in zip((lexical, vector), scaled, spec.weights, strict=True)
+    )
     return {chunk: FusedParts(by_words.get(chunk), by_meaning.get(chunk)) for chunk in {**lexical, **vector}}
 
 
-def _parts(window: Window, *, weight: float, spec: FusionSpec, normalise: Normalise) -> dict[str, LegPart]:
-    weight = round(weight, 4)
+def _scores(window: Window) -> Floats:
+    return np.array(list(window.values()), dtype=np.float64)
+
+
+def _parts(window: Window, scaled: Floats, weight: float) -> dict[str, LegPart]:
+    told = enumerate(zip(window.items(), scaled.tolist(), strict=True), 1)
+    return {chunk: LegPart(score, rank, value, weight) for rank, ((chunk, score), value) in told}
+
+
+def normalised(lexical: Floats, vector: Floats, spec: FusionSpec) -> tuple[Floats, Floats]:
+    """The scores of each leg as they are weighted and added; NaN, for "not found by it", stays NaN."""
     if spec.technique is Fusion.Z_SCORE:
-        normalise = _standardised(list(window.values()))
-    parts = {}
-    for rank, (chunk, score) in enumerate(window.items(), 1):
-        is_ranked = spec.technique is Fusion.RRF
-        normalised = 1.0 / (spec.rank_constant + rank) if is_ranked else normalise(score)
-        parts[chunk] = LegPart(score, rank, normalised, weight)
-    return parts
+        return _z_scores(lexical), _z_scores(vector)
+    if spec.technique is Fusion.RRF:
+        return _reciprocal_ranks(lexical, spec), _reciprocal_ranks(vector, spec)
+    return min_max(lexical, floor=0.0), min_max(vector, floor=(1.0 + spec.unrelated_cosine) / 2.0)
 
 
-def _applied(window: Window) -> Normalise:
-    """Min-max with the lower bound 0 in the mode `apply`: scores of BM25 are above it."""
-    least, best = _ends(window)
-    return lambda score: _scaled(score, least, best, low=0.0 if score > 0.0 else least)
+def min_max(scores: Floats, *, floor: float) -> Floats:
+    """From the floor to the leg's best; a leg whose best lies below the floor from its own worst."""
+    found = scores[~np.isnan(scores)]
+    if not found.size:
+        return scores
+    best = found.max()
+    zero = found.min() if best < floor else floor
+    scaled = np.where(scores == best, 1.0, (scores - zero) / (best - zero or 1.0))
+    return np.where(scaled <= 0.0, _LEAST, scaled)
 
 
-def _clipped(window: Window, floor: float) -> Normalise:
-    """Min-max with a lower bound in the mode `clip`: what lies below it counts as little as can be."""
-    least, best = _ends(window)
-    low = least if best < floor else floor
-    return lambda score: _LEAST if score < low and least != best else _scaled(score, least, best, low=low)
+def _z_scores(scores: Floats) -> Floats:
+    """Standard deviations (of a sample) above the leg's mean; those below it alike, one at it as the best. Scores that
+    do not differ stay as they are.
+    """
+    found = scores[~np.isnan(scores)]
+    if not found.size or np.ptp(found) == 0.0:
+        return scores
+    mean = found.mean()
+    above = np.where(scores == mean, found.max(), (scores - mean) / found.std(ddof=1))
+    return np.where(above <= 0.0, _LEAST, above)
 
 
-def _ends(window: Window) -> tuple[float, float]:
-    return min(window.values(), default=0.0), max(window.values(), default=0.0)
-
-
-def _scaled(score: float, least: float, best: float, *, low: float) -> float:
-    if best in (least, low):
-        return 1.0
-    return (score - low) / (best - low) or _LEAST
-
-
-def _standardised(scores: Sequence[float]) -> Normalise:
-    """Standard deviations (of a sample) above the mean; the engine gives what lies below it next to nothing."""
-    mean = fmean(scores) if scores else 0.0
-    deviation = stdev(scores) if len(scores) > 1 else 0.0
-
-    def normalise(score: float) -> float:
-        if score == mean:
-            return max(scores)
-        if deviation == 0.0:
-            return min(scores)
-        return max((score - mean) / deviation, 0.0) or _LEAST
-
-    return normalise
+def _reciprocal_ranks(scores: Floats, spec: FusionSpec) -> Floats:
+    ranks = np.full(len(scores), np.nan)
+    found = np.flatnonzero(~np.isnan(scores))
+    order = found[np.argsort(-scores[found], kind="stable")]
+    ranks[order] = np.arange(1, len(order) + 1)
+    return 1.0 / (spec.rank_constant + ranks)

@@ -19,6 +19,11 @@ class FusionSpec:
     rank_constant: int
     unrelated_cosine: float  # of passages that have nothing in common, by the embedder
 
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the lexical and of the vector leg, as the engine gets them."""
+        return round(1.0 - self.vector_weight, 4), round(self.vector_weight, 4)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchPipeline:
@@ -35,7 +40,7 @@ def search_pipeline(spec: FusionSpec) -> SearchPipeline:
 
 
 def _processor(spec: FusionSpec) -> Body:
-    weights = {"weights": [round(1.0 - spec.vector_weight, 4), round(spec.vector_weight, 4)]}
+    weights = {"weights": list(spec.weights)}
     if spec.technique is Fusion.RRF:
         return {"score-ranker-processor": {"combination": _reciprocal_ranks(spec.rank_constant, weights)}}
     normalization = _min_max(spec.unrelated_cosine) if spec.technique is Fusion.MIN_MAX else _z_score()

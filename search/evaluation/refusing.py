@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.evaluation.fusing import Floats
 from search.evaluation.tuning import halves
+from search.fusion import Floats
 
 FALSE_REFUSALS = 0.1
 LEAST_QUESTIONS = 10  # of each kind

@@ -10,9 +10,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from search.evaluation.fusing import Floats, LegScores, ranking
+from search.evaluation.fusing import LegScores, ranking
 from search.evaluation.measures import Judgements, measure
 from search.evaluation.significance import Comparison, compare
+from search.fusion import Floats
 from search.pipelines import FusionSpec
 from search.types import Fusion
 
@@ -85,8 +86,13 @@ def tune(queries: Sequence[TunedQuery], *, name: str) -> Tuned:
 
 def halves(names: Sequence[str]) -> tuple[list[int], list[int]]:
     """Positions of two halves, by the hash of the names: the same names are always halved alike."""
-    order = sorted(range(len(names)), key=lambda position: sha256(names[position].encode()).hexdigest())
+    order = by_hash(names)
     return sorted(order[::2]), sorted(order[1::2])
+
+
+def by_hash(names: Sequence[str]) -> list[int]:
+    """Positions in an order that looks like chance and is always the same for the same names."""
+    return sorted(range(len(names)), key=lambda position: sha256(names[position].encode()).hexdigest())
 
 
 def _values(queries: Sequence[TunedQuery], specs: Sequence[FusionSpec], name: str) -> Floats:

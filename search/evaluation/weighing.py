@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+from search.fusion import Floats, min_max
+
 WEIGHTS: Floats = np.linspace(0.0, 1.0, 21)
 _FINE: Floats = np.linspace(0.0, 1.0, 101)
 _SMOOTHING = (0.25, 0.5, 0.25)
@@ -67,9 +67,9 @@ def _ranks(found: Found, weights: Floats) -> Floats:
 
 
 def _scaled(leg: Mapping[str, float], chunks: Sequence[str]) -> Floats:
-    scores = np.maximum([leg.get(chunk, 0.0) for chunk in chunks], 0.0)
-    best = scores.max()
-    return scores / best if best > 0.0 else scores
+    """As the engine scales a leg; what is unrelated counts as not found."""
+    scores = np.array([leg.get(chunk, np.nan) for chunk in chunks])
+    return np.nan_to_num(min_max(np.where(scores > 0.0, scores, np.nan), floor=0.0))
 
 
 def weigh(questions: Iterable[Floats], *, default: float) -> Weighed:

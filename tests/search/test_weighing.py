@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from search.evaluation.weighing import LEAST_QUESTIONS, WEIGHTS, Floats, Found, gains, rank, weigh
+from search.evaluation.weighing import LEAST_QUESTIONS, WEIGHTS, Found, gains, rank, weigh
+from search.fusion import Floats
 
 DOCUMENTS = {"a": 1, "b": 2, "c": 3, "a2": 1}
 
