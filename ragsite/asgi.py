@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_ANSWER_PATHS = {"/api/v1/ask", "/v1/chat/completions"}
+_ANSWER_PATHS = {"/api/v1/ask", "/v1/chat/completions", "/mcp"}
 _STREAM_PATH_END = "/ask"
 _FULL = b'{"code": "overloaded", "detail": "All places are taken; try again shortly."}'
 _answers: Any = AnswerHandler()

@@ -251,12 +251,16 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(api|v1)/.*$"
+CORS_URLS_REGEX = r"^/(api/.*|v1/.*|mcp)$"
 _OPENAI_HEADERS = [
     *("arch", "async", "helper-method", "lang", "os", "package-version", "poll-helper", "retry-count"),
     *("runtime", "runtime-version", "timeout"),
 ]
-CORS_ALLOW_HEADERS = [*default_headers, *(f"x-stainless-{name}" for name in _OPENAI_HEADERS)]
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "mcp-protocol-version",
+    *(f"x-stainless-{name}" for name in _OPENAI_HEADERS),
+]
 _SELF = "'self'"
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/docs/"),

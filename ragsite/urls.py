@@ -6,7 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
-from search import chat, health, profile_api, streams, views
+from search import chat, health, mcp, profile_api, streams, views
 from search.admin.whereabouts_page import whereabouts_page
 from search.api import ExplainView, FeedbackView, SearchView, SuggestView
 
@@ -52,6 +52,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include((api, "api"))),
+    path("mcp", mcp.endpoint, name="mcp"),
     path("v1/chat/completions", chat.completions, name="chat-completions"),
     path("v1/models", chat.models, name="chat-models"),
     path("v1/models/<path:name>", chat.model, name="chat-model"),

@@ -24,7 +24,7 @@ from search.flights import Event
 from search.models.profiles import DEFAULT_PROFILE
 from search.profiles import live_profiles
 from search.serializers import AskSerializer, ChatSerializer
-from search.streams import Asked, read_body, respond
+from search.streams import Asked, read_json, respond
 from search.types import Message
 
 OWNER = "ragsite"
@@ -41,7 +41,8 @@ async def completions(request: HttpRequest) -> HttpResponseBase:
 
 def _read(request: HttpRequest) -> Asked:
     """Raises InvalidRequest, ModelNotFound and DRF's errors."""
-    principal, data = read_body(request)
+    principal, data = read_json(request)
+    require_scope(principal, "ask")
     chat = ChatSerializer.validated(data)
     body = _ask_body(chat) | {"profile": _profile(chat["model"], principal.tenant_id)}
     asked, streams = AskSerializer.request(body)

@@ -57,6 +57,13 @@ class NotFound(SearchError):
     status = 404
 
 
+class OriginRefused(SearchError):
+    """A page of another site calls what it may not."""
+
+    code = "origin_refused"
+    status = 403
+
+
 class ModelNotFound(NotFound):
     """A chat names a model, which here is a profile, that the tenant does not have."""
 

@@ -196,6 +196,15 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(threads, _with_connections, work)
 
 
+async def in_place(work: Callable[[], T]) -> T:
+    """The same for what is a request of its own: it takes one of the pool's places meanwhile. Raises Overloaded."""
+    place = _Place()
+    try:
+        return await in_thread(work)
+    finally:
+        place.give_back()
+
+
 def _with_connections(work: Callable[[], T]) -> T:
     """Connections belong to the threads, as many as there are threads, and never to a stream."""
     close_old_connections()
@@ -206,17 +215,17 @@ def _with_connections(work: Callable[[], T]) -> T:
 
 
 def _read_request(request: HttpRequest) -> Asked:
-    principal, data = read_body(request)
+    principal, data = read_json(request)
+    require_scope(principal, "ask")
     asked, streams = AskSerializer.request(data)
     return Asked(principal, asked, streams)
 
 
-def read_body(request: HttpRequest) -> tuple[Principal, Any]:
-    """The key's principal, which may ask, and the posted JSON. Raises DRF's errors."""
+def read_json(request: HttpRequest) -> tuple[Principal, Any]:
+    """The key's principal and the JSON that it posted. Raises DRF's errors."""
     if request.method != "POST":
         raise MethodNotAllowed(str(request.method))
     principal = authenticate_key(request.headers.get("Authorization", ""))
-    require_scope(principal, "ask")
     if request.content_type != "application/json":
         raise UnsupportedMediaType(request.content_type or "")
     try:

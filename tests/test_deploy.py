@@ -171,7 +171,7 @@ def locations() -> dict[str, str]:
     return dict(re.findall(r"location ([^{]+?) \{\n(.*?)\n        \}", NGINX, re.DOTALL))
 
 
-@pytest.mark.parametrize("path", ["= /api/v1/ask", "= /v1/chat/completions", "~ ^/t/[^/]+/ask$"])
+@pytest.mark.parametrize("path", ["= /api/v1/ask", "= /v1/chat/completions", "= /mcp", "~ ^/t/[^/]+/ask$"])
 def test_streams_go_unbuffered_to_the_process_for_streams(path: str) -> None:
     assert "proxy_pass http://streams;" in locations()[path]
     assert "proxy_buffering off;" in locations()[path]
