@@ -203,6 +203,7 @@ SEARCH_GENERATOR: dict[str, Any] = {
     else {},
 }
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
+SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
 # The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
 SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.38)

@@ -1,9 +1,11 @@
 """The answer flow: response cache → retrieval → context → refusal or generation → checked citations.
 
-`answer` does all of it; a stream calls `open_question` and `prepare_answer` in threads and generates itself.
+`answer` does all of it; a stream calls `open_question` and `prepare_answer` in threads and generates itself. A question
+after others is made whole before (`follow_ups`).
 Answers are the API's JSON, as the cache holds them. One cites only what was in its context.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +29,9 @@ from search.context import (
 )
 from search.embeddings import get_embedder
 from search.exceptions import CacheUnavailable, EmbeddingUnavailable, GenerationUnavailable
+from search.follow_ups import after_history, with_standalone_question
 from search.generation import Generator, get_generator
+from search.generations import Generation, Usage
 from search.metrics import DEGRADED, TOKENS, StageClock
 from search.profiles import fusion_spec, retrieval_settings
 from search.relevance import is_relevant
@@ -38,17 +42,7 @@ from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
 from search.services import retrieve
 from search.tenants import live_target
-from search.types import (
-    Answer,
-    AskRequest,
-    Generation,
-    Hit,
-    IndexTarget,
-    Principal,
-    RetrievalSettings,
-    SearchRequest,
-    Usage,
-)
+from search.types import Answer, AskRequest, Hit, IndexTarget, Principal, RetrievalSettings, SearchRequest
 
 _CHARACTERS_PER_TOKEN = 3
 _answers = SingleFlight()
@@ -88,6 +82,8 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
 
     Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. A model that fails is named in `degraded`.
     """
+    if request.history:
+        request = asyncio.run(with_standalone_question(request, get_generator()))
     question = open_question(principal, request)
     if question.key is None:
         return _answer_now(question)
@@ -105,7 +101,8 @@ def _answer_now(question: Question) -> dict[str, Any]:
     except GenerationUnavailable as error:
         return failed_answer(prepared, error)
     passages = prepared.prompt.passages
-    checked = check_answer(generation.text, question=question.request.question, passages=passages)
+    asked = question.request.standalone_question
+    checked = check_answer(generation.text, question=asked, passages=passages)
     return finish_answer(prepared, checked, generation=generation)
 
 
@@ -129,7 +126,7 @@ def answer_scope(
     generator: Generator,
 ) -> CacheScope:
     asked = {
-        "question": request.question,
+        "question": request.standalone_question,
         "facet_filters": request.facet_filters,
         "top_k": request.top_k,
         "history": [[message.role, message.content] for message in request.history],
@@ -162,10 +159,11 @@ def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
     clock = StageClock()
     target, scope = question.target, question.scope
     if target is None or scope is None:
-        return _refused(PreparedAnswer(question, clock, build_prompt(question.request.question, ())))
+        prompt = build_prompt(question.request.standalone_question, ())
+        return _refused(PreparedAnswer(question, clock, prompt))
     try:
         if (stored := stored_response(scope, question.principal, target)) is not None:
-            return stored
+            return after_history(question.request, stored)
     except CacheUnavailable as error:
         return _from_documents(question, target, profile=scope.profile, clock=clock, degraded=(error.code,))
     return _from_documents(question, target, profile=scope.profile, clock=clock)
@@ -181,7 +179,7 @@ def _from_documents(
 ) -> PreparedAnswer | dict[str, Any]:
     search = _search_request(question.request)
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
-    asked = question.request.question
+    asked = question.request.standalone_question
     with clock.stage("context"):
         counter = _token_counter(target)
         hits = [widened(hit) for hit in result.hits]
@@ -206,7 +204,7 @@ def _threshold(profile: RetrievalSettings) -> float:
 def _search_request(request: AskRequest) -> SearchRequest:
     """Chunks, not documents: two passages of one document may both be evidence."""
     return SearchRequest(
-        query=request.question,
+        query=request.standalone_question,
         filters=request.filters,
         facet_filters=request.facet_filters,
         top_k=request.top_k,
@@ -253,14 +251,15 @@ def finish_answer(
 
 def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dict[str, Any]:
     """The hits without an answer, since the model failed."""
-    return _body(prepared, CheckedAnswer("", (), 0), reasons=(error.code,))
+    body = _body(prepared, CheckedAnswer("", (), 0), reasons=(error.code,))
+    return after_history(prepared.question.request, body)
 
 
 def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
     question = prepared.question
-    if question.scope is None or question.target is None:
-        return body
-    return keep_response(question.scope, question.target, body, since=question.opened_at)
+    if question.scope is not None and question.target is not None:
+        body = keep_response(question.scope, question.target, body, since=question.opened_at)
+    return after_history(question.request, body)
 
 
 def _body(

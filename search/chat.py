@@ -1,7 +1,7 @@
 """OpenAI's `/v1/chat/completions` and `/v1/models` over a tenant's documents, for clients that know only these.
 
 A model is a profile: `ragsite` is what is live, `ragsite/NAME` a profile by name. What OpenAI has no field for
-(`citations`, `refused`, `degraded`) stands beside `choices`, of a stream in its last chunk with a choice.
+(`citations`, `refused`, `degraded` …) stands beside `choices`, of a stream in its last chunk with a choice.
 """
 
 import time
@@ -29,7 +29,7 @@ from search.types import Message
 
 OWNER = "ragsite"
 _ASKED_AS = {"question": "messages", "profile": "model"}  # our field, by the name that the client gave it
-_BEYOND_OPENAI = ("citations", "refused", "degraded")
+_BEYOND_OPENAI = {"citations", "refused", "degraded", "standalone_question"}
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -102,7 +102,7 @@ class ChatDialect:
         message = {"role": "assistant", "content": body["answer"], "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(body)}
         told = self._object("chat.completion", [choice])
-        return told | {"usage": _usage(body)} | {name: body[name] for name in _BEYOND_OPENAI}
+        return told | {"usage": _usage(body)} | _beyond_openai(body)
 
     def message(self, event: Event) -> bytes:
         if event.name == "status":
@@ -118,7 +118,7 @@ class ChatDialect:
     def _end(self, body: dict[str, Any]) -> bytes:
         if failure := _failure(body):
             return _sent(_error_json(failure.status, {"code": failure.code, "detail": failure.detail}))
-        last = self._chunk({}, _finish_reason(body), {name: body[name] for name in _BEYOND_OPENAI})
+        last = self._chunk({}, _finish_reason(body), _beyond_openai(body))
         if self.has_usage:
             last += _sent(self._object("chat.completion.chunk", []) | {"usage": _usage(body)})
         return last + _DONE
@@ -146,6 +146,10 @@ def _sent(body: dict[str, Any]) -> bytes:
 
 def _failure(body: dict[str, Any]) -> GenerationUnavailable | None:
     return None if body["answer"] else GenerationUnavailable("The model gave no answer; try again shortly.")
+
+
+def _beyond_openai(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name in _BEYOND_OPENAI}
 
 
 def _finish_reason(body: dict[str, Any]) -> str:

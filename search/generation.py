@@ -17,7 +17,7 @@ from search.backends import PerProcess, build_backend
 from search.context import REFUSAL, Prompt
 from search.exceptions import GenerationUnavailable
 from search.extraction import extract
-from search.types import Generation, Piece, Usage
+from search.generations import Generation, Piece, Usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -42,10 +42,13 @@ from search.citations import CitationStream, Shown
 from search.errors import error_response
 from search.exceptions import GenerationUnavailable, Overloaded, SearchError
 from search.flights import Event, Flights, Follower
+from search.follow_ups import with_standalone_question
+from search.generation import get_generator
+from search.generations import Generation, Piece, Usage
 from search.metrics import QUERIES
 from search.rendering import citation_json, hit_json
 from search.serializers import AskSerializer
-from search.types import AskRequest, Generation, Piece, Principal, Usage
+from search.types import AskRequest, Principal
 
 _LOGGED = ("request_id", "cache", "generator", "timings", "usage", "degraded")
 logger = structlog.get_logger(__name__)
@@ -140,7 +143,7 @@ async def _respond(
         with ExitStack() as stack:
             place = _Place()
             stack.callback(place.give_back)
-            asked, question = await in_thread(lambda: _open(read))
+            asked, question = await _opened(read)
             place.follower = follower = _flights.join(question.key, lambda: _produce(question))
             await follower.begin()
             if not asked.stream:
@@ -234,9 +237,19 @@ def read_json(request: HttpRequest) -> tuple[Principal, Any]:
         raise ParseError(f"The body is not JSON: {error}") from error
 
 
-def _open(read: Callable[[], Asked]) -> tuple[Asked, Question]:
+async def _opened(read: Callable[[], Asked]) -> tuple[Asked, Question]:
+    """A question after others is made whole on the event loop, where no thread waits for the model."""
+    asked, question = await in_thread(lambda: _open(read))
+    if question is None:
+        request = await with_standalone_question(asked.request, get_generator())
+        asked = replace(asked, request=request)
+        question = await in_thread(lambda: open_question(asked.principal, request))
+    return asked, question
+
+
+def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | None]:
     asked = read()
-    return asked, open_question(asked.principal, asked.request)
+    return asked, None if asked.request.history else open_question(asked.principal, asked.request)
 
 
 async def _produce(question: Question) -> AsyncGenerator[Event, None]:
@@ -248,13 +261,13 @@ async def _produce(question: Question) -> AsyncGenerator[Event, None]:
         return
     yield Event("status", {"stage": "generating", "generator": question.generator.name})
     yield Event("hits", {"hits": [hit_json(hit) for hit in prepared.hits]})
-    stream = CitationStream(question.request.question, prepared.prompt.passages)
+    stream = CitationStream(question.request.standalone_question, prepared.prompt.passages)
     total = Piece()
     try:
         with prepared.clock.stage("generate"):
             async with aclosing(question.generator.stream(prepared.prompt)) as pieces:
                 async for piece in pieces:
-                    total = _added(total, piece)
+                    total = total.followed_by(piece)
                     for event in _shown(stream.feed(piece.text)):
                         yield event
     except GenerationUnavailable as error:
@@ -278,10 +291,6 @@ def _finished(body: dict[str, Any]) -> Iterator[Event]:
     for citation in body["citations"]:
         yield Event("citation", citation)
     yield Event("done", body)
-
-
-def _added(total: Piece, piece: Piece) -> Piece:
-    return Piece(total.text + piece.text, piece.usage or total.usage, total.is_cut or piece.is_cut)
 
 
 def _shown(shown: Shown) -> Iterator[Event]:

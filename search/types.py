@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from search.generations import StandaloneQuestion, Usage
+
 
 class FieldType(StrEnum):
     KEYWORD = "keyword"
@@ -335,6 +337,12 @@ class AskRequest:
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Message, ...] = ()
+    standalone: StandaloneQuestion | None = None
+
+    @property
+    def standalone_question(self) -> str:
+        """What is to be answered, whether or not messages come before it."""
+        return self.question if self.standalone is None else self.standalone.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,32 +368,6 @@ class Citation:
     ordinal: int
     quote: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens that a generation took, as the server counted them."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What a generator wrote, whole. `is_cut`: it ran into its limit of tokens."""
-
-    text: str
-    usage: Usage = Usage()
-    is_cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What a generator wrote next; the last one of a stream may carry the usage and no text."""
-
-    text: str = ""
-    usage: Usage | None = None
-    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,11 @@ def test_earlier_messages_are_the_history_and_instructions_are_left_out(
             {"role": "user", "content": QUESTION},
         ],
     )
-    sent = double.requests[0]["messages"]
+    _, answering = double.requests  # the question was made whole before
+    sent = answering["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
     assert sent[1]["content"] == "Who may take parental leave?"
-    assert "pirate" not in str(sent)
+    assert "pirate" not in str(double.requests)
 
 
 def test_what_the_key_may_not_see_is_not_answered_from(corpus: Tenant, server: str) -> None:

@@ -11,7 +11,7 @@ from bench.doubles import ChatDouble
 from search.context import REFUSAL, Prompt, build_prompt
 from search.exceptions import GenerationUnavailable
 from search.generation import ExtractiveGenerator, Generator, OpenAIGenerator, get_generator
-from search.types import Piece, Usage
+from search.generations import Piece, Usage
 from tests.search.passages import make_passages
 
 PROMPT = build_prompt(

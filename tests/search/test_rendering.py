@@ -4,8 +4,9 @@ import json
 from typing import Any
 from uuid import UUID
 
+from search.generations import Usage
 from search.rendering import answer_json, citation_json, hit_json, reading_json, search_json
-from search.types import Answer, Citation, FacetValue, QueryReading, Scores, SearchResult, Total, Usage
+from search.types import Answer, Citation, FacetValue, QueryReading, Scores, SearchResult, Total
 from search.understanding import parse
 from tests.search.passages import make_document, make_hit
 
