@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from search.evaluation import lab, lab_jobs
 from search.evaluation.significance import Comparison
-from search.exceptions import SearchError
+from search.exceptions import InvalidRequest, SearchError
 from search.models import EvaluationRun, Profile, QuerySet, Tenant
 from search.models.profiles import DEFAULT_PROFILE
 from search.profile_settings import checked, version_settings
-from search.reranking.choice import reranker_name
+from search.reranking.choice import rerank_model_problem, reranker_name
 from search.tenants import live_target
 from search.types import IndexTarget, RetrievalSettings
 
@@ -47,6 +47,8 @@ class Verdict:
 def new_version(tenant: Tenant, name: str, raw: Mapping[str, Any], *, note: str = "") -> Profile:
     """The next version of a profile, a draft. Raises InvalidRequest for settings that do not fit."""
     fitting = checked(raw)
+    if problem := rerank_model_problem(tenant.pk, fitting.get("rerank_model", "")):
+        raise InvalidRequest(problem, fields={"settings.rerank_model": [problem]})
     with transaction.atomic():
         _lock(tenant.pk)
         versions = Profile.objects.filter(tenant=tenant, name=name).aggregate(last=Max("version"))

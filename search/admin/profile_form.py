@@ -13,6 +13,7 @@ from unfold.widgets import (
 
 from search.models import Profile
 from search.profile_settings import DEFAULTS, SETTINGS, Kind, Setting
+from search.reranking.choice import rerank_model_problem
 
 
 def form_field(name: str, setting: Setting) -> forms.Field:
@@ -53,6 +54,14 @@ class ProfileForm(SettingsForm):  # type: ignore[misc,valid-type]
         super().__init__(*args, **kwargs)
         for name in SETTINGS:
             self.initial[name] = self.initial.get(name, self.instance.settings.get(name, DEFAULTS[name]))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        tenant = cleaned.get("tenant") or (self.instance.tenant if self.instance.pk else None)
+        problem = tenant and rerank_model_problem(tenant.pk, cleaned.get("rerank_model", ""))
+        if problem:
+            self.add_error("rerank_model", problem)
+        return cleaned
 
     def settings(self) -> dict[str, Any]:
         """What was filled in, as JSON."""

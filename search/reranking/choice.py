@@ -7,7 +7,7 @@ from django.core.signals import setting_changed
 
 from search.backends import PerProcess, build_backend
 from search.reranking import Reranker
-from search.reranking.learned import trained_reranker
+from search.reranking.learned import is_trained, trained_reranker
 from search.types import RetrievalSettings
 
 NONE = "none"  # as a profile's reranker
@@ -18,6 +18,13 @@ def reranker_name(profile: RetrievalSettings) -> str:
     if profile.rerank_model == NONE:
         return ""
     return profile.rerank_model or _platform_name()
+
+
+def rerank_model_problem(tenant_id: int, named: str) -> str | None:
+    """What is wrong with a profile's reranker, as a sentence; None when nothing is."""
+    if named in ("", NONE) or is_trained(tenant_id, named):
+        return None
+    return f"There is no trained reranker {named!r}: name one as NAME@VERSION, or none."
 
 
 def _platform_name() -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from django.db.models import QuerySet
+
 from search.exceptions import RerankUnavailable
 from search.models import TrainedReranker
 from search.reranking.deadlines import Deadline
@@ -49,10 +51,18 @@ def trained_reranker(tenant_id: int, named: str) -> LearnedReranker:
 
     Raises RerankUnavailable for one that is not there.
     """
-    name, _, version = named.partition("@")
-    number = int(version) if version.isascii() and version.isdigit() else 0
-    rows = TrainedReranker.objects.filter(tenant_id=tenant_id, name=name, version=number)
-    stored = rows.values_list("model", flat=True).first()
+    stored = _version(tenant_id, named).values_list("model", flat=True).first()
     if stored is None:
         raise RerankUnavailable(f"model: the tenant has no reranker {named}")
     return LearnedReranker(named, RankingModel.from_json(stored))
+
+
+def is_trained(tenant_id: int, named: str) -> bool:
+    """Whether the tenant has this NAME@VERSION."""
+    return _version(tenant_id, named).exists()
+
+
+def _version(tenant_id: int, named: str) -> "QuerySet[TrainedReranker]":
+    name, _, version = named.partition("@")
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    return TrainedReranker.objects.filter(tenant_id=tenant_id, name=name, version=number)

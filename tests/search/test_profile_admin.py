@@ -110,3 +110,12 @@ def test_a_manager_of_another_tenant_reaches_no_button(client: Client, draft: Pr
     for button in ("evaluate", "go-live", "roll-back", "duplicate"):
         assert client.post(f"/admin/search/profile/{draft.pk}/{button}/", DIALOG).status_code == 404
     assert not EvaluationRun.objects.exists()
+
+
+def test_an_unknown_reranker_is_an_error_of_its_field(boss: Client, draft: Profile) -> None:
+    shown = boss.get(page(draft)).context["adminform"].form.initial
+    filled = {name: "" if value is None else value for name, value in shown.items()}
+    answer = boss.post(page(draft), filled | {"note": "", "rerank_model": "own@9"})
+    assert answer.status_code == 200
+    assert "There is no trained reranker &#x27;own@9&#x27;" in answer.content.decode()
+    assert Profile.objects.count() == 1

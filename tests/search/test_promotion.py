@@ -18,6 +18,7 @@ from search.models import (
     RunRow,
     SearchIndex,
     Tenant,
+    TrainedReranker,
 )
 from search.profile_settings import version_settings
 from search.promotion import PromotionRefused
@@ -298,3 +299,31 @@ def test_a_key_without_the_scope_changes_no_profile(client: Client, tenant: Tena
     key = authorization(tenant)
     assert client.get("/api/v1/profiles", headers=key).status_code == 403
     assert client.post("/api/v1/profiles/default/rollback", headers=key).status_code == 403
+
+
+def test_a_version_that_names_an_unknown_reranker_is_refused_by_its_name(tenant: Tenant) -> None:
+    for named in ("own@7", "nonsense"):
+        with pytest.raises(InvalidRequest, match=f"'{named}'") as refused:
+            draft(tenant, rerank_model=named)
+        assert list(refused.value.fields or ()) == ["settings.rerank_model"]
+    other = Tenant.objects.create(slug="other", name="Other")
+    trained(other, "own", 7)
+    with pytest.raises(InvalidRequest, match="'own@7'"):  # another tenant's
+        draft(tenant, rerank_model="own@7")
+    trained(tenant, "own", 7)
+    for named in ("own@7", "none", ""):
+        assert draft(tenant, rerank_model=named).settings["rerank_model"] == named
+
+
+def trained(tenant: Tenant, name: str, version: int) -> TrainedReranker:
+    return TrainedReranker.objects.create(
+        tenant=tenant,
+        name=name,
+        version=version,
+        features=[],
+        model={},
+        query_count=20,
+        before=0,
+        after=0,
+        p=1,
+    )
