@@ -18,6 +18,7 @@ from search.admin.lab_forms import ImportForm, RunForm
 from search.admin.lab_pages import LabPages, set_overview
 from search.evaluation import judging, lab, lab_jobs
 from search.evaluation.lab import LabError
+from search.evaluation.reranker_training import OWN
 from search.exceptions import SearchError
 from search.managing import LinesField, TenantFilter, TenantScopedAdmin, column, dialog_action, go_to
 from search.models import JudgedQuery, LabJob, QuerySet
@@ -46,7 +47,7 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
     list_select_related = ("tenant",)
     search_fields = ("name",)
     change_form_outer_before_template = "search/lab/query_set.html"
-    actions_detail = ("optimise", "fit_threshold", "take_ratings")
+    actions_detail = ("optimise", "fit_threshold", "train_reranker", "take_ratings")
 
     def get_queryset(self, request: HttpRequest) -> "Rows[Any]":
         rows: Rows[Any] = super().get_queryset(request)
@@ -162,10 +163,22 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
     def fit_threshold(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._open(request, object_id, LabJob.Kind.THRESHOLD)
 
-    def _open(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
+    @dialog_action(
+        "Train a reranker",
+        path="train",
+        icon="model_training",
+        text="Learns from the judgements which hits go first, and says what questions that it has not seen gain. "
+        "Nothing uses it before a profile that names it goes live.",
+    )
+    def train_reranker(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self._open(request, object_id, LabJob.Kind.TRAIN, parameters={"name": OWN})
+
+    def _open(
+        self, request: HttpRequest, object_id: str, kind: str, *, parameters: dict[str, Any] | None = None
+    ) -> HttpResponse:
         query_set = self.one(request, object_id).get()
         try:
-            lab_jobs.open_job(query_set, kind)
+            lab_jobs.open_job(query_set, kind, parameters=parameters)
         except LabError as error:
             messages.error(request, str(error))
         else:

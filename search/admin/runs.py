@@ -15,10 +15,11 @@ from search.evaluation import lab, lab_jobs
 from search.evaluation.lab import MAIN_MEASURE, MEASURES, LabError
 from search.evaluation.significance import Comparison
 from search.managing import STATE_COLOURS, ReadOnly, TenantScopedAdmin, column, dialog_action, go_to
-from search.models import EvaluationRun, LabJob
+from search.models import EvaluationRun, LabJob, TrainedReranker
 from search.models.profiles import DEFAULT_PROFILE
 
 _LISTED = 200  # queries of a table
+_TELLING = 12
 
 
 @admin.register(EvaluationRun)
@@ -220,21 +221,27 @@ class LabJobAdmin(ReadOnly, LabPages, TenantScopedAdmin):
                 context["curves"] = _fusion_chart(job.result["curve"])
             if job.result and job.kind == LabJob.Kind.THRESHOLD:
                 context["refusals"] = _refusal_chart(job.result["curve"])
+            if job.result and job.kind == LabJob.Kind.TRAIN:
+                context |= _trained(job)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @dialog_action(
         "Draft a profile with it",
         path="draft",
         icon="edit_note",
-        text="The best fusion becomes the next version of the default profile, which is then evaluated and promoted.",
+        text="What was found becomes the next version of the default profile, which is then evaluated and promoted.",
     )
     def draft(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         job = self.one(request, object_id).get()
-        if not (best := job.result.get("best")):
-            messages.error(request, "Only a search for the best fusion that is done has one.")
+        if not (found := _found_settings(job)):
+            messages.error(request, "Only a job that is done and has found settings can be drafted.")
             return go_to(request, reverse("admin:search_labjob_change", args=[object_id]))
+        live = promotion.live_version(job.query_set.tenant_id, DEFAULT_PROFILE)
         version = promotion.new_version(
-            job.query_set.tenant, DEFAULT_PROFILE, _tuned(job, best), note=f"Tuned on {job.query_set}."
+            job.query_set.tenant,
+            DEFAULT_PROFILE,
+            {**(live.settings if live else {}), **found},
+            note=f"Tuned on {job.query_set}.",
         )
         return go_to(request, reverse("admin:search_profile_change", args=[version.pk]))
 
@@ -251,12 +258,23 @@ class LabJobAdmin(ReadOnly, LabPages, TenantScopedAdmin):
         return go_to(request, reverse("admin:search_labjob_change", args=[object_id]))
 
 
-def _tuned(job: LabJob, best: dict[str, Any]) -> dict[str, Any]:
-    """What is live now with the best fusion in place of its own."""
-    live = promotion.live_version(job.query_set.tenant_id, DEFAULT_PROFILE)
-    fusion = {"fusion": best["technique"], "vector_weight": best["vector_weight"]}
-    fusion |= {"rank_constant": best["rank_constant"]}
-    return {**(live.settings if live else {}), **fusion}
+def _found_settings(job: LabJob) -> dict[str, Any]:
+    """What a job that is done would set: the best fusion, or the reranker that it trained."""
+    if named := job.result.get("reranker"):
+        return {"rerank_model": named}
+    if best := job.result.get("best"):
+        return {
+            "fusion": best["technique"],
+            "vector_weight": best["vector_weight"],
+            "rank_constant": best["rank_constant"],
+        }
+    return {}
+
+
+def _trained(job: LabJob) -> dict[str, Any]:
+    """The reranker that a job trained, and its most telling features; nothing once it is gone."""
+    reranker = TrainedReranker.objects.defer("model", "features").filter(pk=job.result["pk"]).first()
+    return {"reranker": reranker, "telling": reranker.importances[:_TELLING]} if reranker else {}
 
 
 def _fusion_chart(curve: list[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """The lab's long work as rows that workers lease: runs, tuning, thresholds, and what is due each night.
 
-The row is the truth: a job whose worker died is taken up by the next sweep, a run where it was, the others anew.
+The row is the truth: a job whose worker died is taken up by the next sweep, a run and a training where they were, the
+others anew.
 """
 
 import time
@@ -36,18 +37,18 @@ def open_run(
     return LabJob.objects.create(query_set=query_set, kind=Kind.RUN, run=run)
 
 
-def open_job(query_set: QuerySet, kind: str) -> LabJob:
+def open_job(query_set: QuerySet, kind: str, *, parameters: Mapping[str, Any] | None = None) -> LabJob:
     """Have something found out about a set by a worker. Raises LabError while the same is under way."""
     if LabJob.objects.filter(query_set=query_set, kind=kind, state__in=LabJob.OPEN).exists():
         raise LabError("The same is under way already.")
-    return LabJob.objects.create(query_set=query_set, kind=kind)
+    return LabJob.objects.create(query_set=query_set, kind=kind, parameters=dict(parameters or {}))
 
 
 def cancel(job: LabJob) -> bool:
     """End an open job before its next query."""
     if job.run is not None:
         lab.cancel(job.run)
-    return bool(_open(job.pk).update(state=State.CANCELLED, finished_at=timezone.now()))
+    return bool(_open(job.pk).update(state=State.CANCELLED, work=b"", finished_at=timezone.now()))
 
 
 def due_jobs() -> list[int]:
@@ -103,6 +104,10 @@ class Hold:
     def progress(self, share: float) -> None:
         self._job.progress = round(share, 4)
 
+    def keep(self, work: bytes) -> None:
+        """What was found so far, for whoever carries the job on."""
+        self._is_lost = not _held(self._job).update(work=work)
+
     def _renew(self) -> None:
         self._renewed = time.monotonic()
         until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
@@ -143,7 +148,13 @@ def _give_back(job: LabJob, *, seconds: int = 0, reason: str = "") -> None:
 
 def _end(job: LabJob, result: Mapping[str, Any]) -> None:
     _held(job).update(
-        state=State.DONE, result=dict(result), progress=1.0, reason="", lease=None, finished_at=timezone.now()
+        state=State.DONE,
+        result=dict(result),
+        work=b"",
+        progress=1.0,
+        reason="",
+        lease=None,
+        finished_at=timezone.now(),
     )
 
 
@@ -153,7 +164,7 @@ def fail(job_id: int, reason: str) -> None:
     EvaluationRun.objects.filter(jobs=job_id, state__in=LabJob.OPEN).update(
         state=EvaluationRun.State.FAILED, reason=reason[:1000], finished_at=now
     )
-    _open(job_id).update(state=State.FAILED, reason=reason[:1000], lease=None, finished_at=now)
+    _open(job_id).update(state=State.FAILED, reason=reason[:1000], work=b"", lease=None, finished_at=now)
 
 
 def _open(job_id: int) -> Any:

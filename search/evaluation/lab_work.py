@@ -9,7 +9,7 @@ from django.conf import settings
 from search import services
 from search.context import assemble
 from search.embeddings import get_embedder
-from search.evaluation import lab, refusing, tuning
+from search.evaluation import lab, refusing, reranker_training, tuning
 from search.evaluation.asking import Asking
 from search.evaluation.legs import leg_scores
 from search.evaluation.refusing import Question, Refusal
@@ -32,6 +32,7 @@ class Hold(Protocol):
     def slice_is_over(self) -> bool: ...
     def is_over(self) -> bool: ...
     def progress(self, share: float) -> None: ...
+    def keep(self, work: bytes) -> None: ...
 
 
 def _run(job: LabJob, hold: Hold) -> Mapping[str, Any] | None:
@@ -99,6 +100,13 @@ def _fit_threshold(job: LabJob, hold: Hold) -> Mapping[str, Any] | None:
         "now": asdict(_now(questions, asking.profile)),
         "curve": [asdict(point) for point in fitted.curve],
     }
+
+
+def _train(job: LabJob, hold: Hold) -> Mapping[str, Any] | None:
+    """A reranker, carried on where the last lease left it."""
+    name = str(job.parameters["name"])
+    made = reranker_training.train(job.query_set, name=name, work=bytes(job.work), hold=hold)
+    return {"reranker": str(made), "pk": made.pk} if made else None
 
 
 def _relevance(asking: Asking, query: JudgedQuery, target: IndexTarget) -> float:
@@ -169,4 +177,5 @@ WORK: Mapping[str, Callable[[LabJob, Hold], Mapping[str, Any] | None]] = {
     LabJob.Kind.RUN: _run,
     LabJob.Kind.OPTIMISE: _optimise,
     LabJob.Kind.THRESHOLD: _fit_threshold,
+    LabJob.Kind.TRAIN: _train,
 }

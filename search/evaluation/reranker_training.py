@@ -1,8 +1,15 @@
-"""Trains a tenant's reranker from a judged query set: asks, learns, and keeps what held-out queries say of it."""
+"""Trains a tenant's reranker from a judged query set: asks, learns, and keeps what held-out queries say of it.
 
-from collections.abc import Callable, Sequence
+It is a job of the lab: what it has found so far is kept after each step, and carried on by whoever has the lease next.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import Any, Protocol, Self
 
 import numpy as np
 from django.db.models import Max
@@ -11,36 +18,114 @@ from search import services
 from search.evaluation import lab, significance
 from search.evaluation.measures import Judgements
 from search.metrics import StageClock
-from search.models import JudgedQuery, QuerySet, TrainedReranker
+from search.models import QuerySet, TrainedReranker
 from search.reranking import learning
 from search.reranking.features import NAMES, feature_rows
 from search.reranking.learned import general_model
-from search.reranking.learning import Example, Live, Validation
+from search.reranking.learning import Example, HeldOut, Live, Validation
 from search.reranking.ranking_models import RankingModel
 from search.types import Hit, Principal, SearchRequest
 
 LEAST_QUERIES = 20
 MOST_QUERIES = 1000
-_ASKED, _VALIDATED = 0.3, 0.9  # of the progress, when asking and when validating is done
+OWN = "own"  # the name of a tenant's reranker where nobody gives it another
+_ASKED, _VALIDATED = 0.2, 0.9  # of the progress, when asking and when validating is done
 
-Progress = Callable[[float], None]
+
+class Hold(Protocol):
+    """The lease under which it is trained, see lab_jobs."""
+
+    def slice_is_over(self) -> bool: ...
+    def is_over(self) -> bool: ...
+    def progress(self, share: float) -> None: ...
+    def keep(self, work: bytes) -> None: ...
 
 
-def train(query_set: QuerySet, *, name: str, progress: Progress = lambda share: None) -> TrainedReranker:
-    """A new version of the tenant's reranker of that name. Raises LabError for too few judgements.
+class _Stopped(Exception):
+    """The lease ended in the middle of a fold."""
 
-    It starts from the general model. Nothing uses it before a profile that names it goes live.
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How far a training got: the judged queries as they were asked, and what the folds so far have shown."""
+
+    examples: tuple[Example, ...]
+    folds: tuple[HeldOut, ...] = ()
+
+    def packed(self) -> bytes:
+        """For `unpacked`; JSON, so that nothing in the database is ever executed."""
+        texts = {
+            "examples": [_plain(one) for one in self.examples],
+            "folds": [_plain(one) for one in self.folds],
+        }
+        return zlib.compress(json.dumps(texts).encode())
+
+    @classmethod
+    def unpacked(cls, work: bytes) -> Self:
+        read = json.loads(zlib.decompress(work))
+        folds = tuple(HeldOut(np.array(one["after"]), np.array(one["lost"])) for one in read["folds"])
+        return cls(tuple(_example(one) for one in read["examples"]), folds)
+
+
+def _example(plain: Mapping[str, Any]) -> Example:
+    rows, grades, fused = (np.array(plain[name]) for name in ("rows", "grades", "fused"))
+    return Example(plain["query"], rows, grades, fused, tuple(plain["best"]))
+
+
+def _plain(one: Example | HeldOut) -> dict[str, Any]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in asdict(one).items()
+    }
+
+
+def train(query_set: QuerySet, *, name: str, work: bytes, hold: Hold) -> TrainedReranker | None:
+    """A new version of the tenant's reranker of that name; None: the lease ended, and `work` was kept up to there.
+
+    It starts from the general model. Nothing uses it before a profile that names it goes live. Raises LabError for
+    too few judgements.
     """
-    examples = judged_examples(query_set, progress=partial(_within, progress, 0.0, _ASKED))
+    try:
+        training = Training.unpacked(work) if work else _asked(query_set, hold)
+        while len(training.folds) < learning.FOLDS:
+            if hold.slice_is_over():
+                return None
+            training = _next_fold(training, hold)
+        model = learning.refined(
+            training.examples, general_model(), Live(), progress=partial(_advance, hold, _VALIDATED, 1.0)
+        )
+    except _Stopped:
+        return None
+    return _kept(query_set, name, training, model)
+
+
+def _asked(query_set: QuerySet, hold: Hold) -> Training:
+    examples = judged_examples(query_set, progress=partial(_advance, hold, 0.0, _ASKED))
     if len(examples) < LEAST_QUERIES:
         raise lab.LabError(f"{len(examples)} queries find a judged document; {LEAST_QUERIES} are needed.")
-    live = Live()
-    found = learning.cross_validated(
-        examples, general_model(), live, progress=partial(_within, progress, _ASKED, _VALIDATED)
-    )
-    model = learning.refined(
-        examples, general_model(), live, progress=partial(_within, progress, _VALIDATED, 1.0)
-    )
+    training = Training(tuple(examples))
+    hold.keep(training.packed())
+    return training
+
+
+def _next_fold(training: Training, hold: Hold) -> Training:
+    fold = len(training.folds)
+    step = (_VALIDATED - _ASKED) / learning.FOLDS
+    first = _ASKED + fold * step
+    progress = partial(_advance, hold, first, first + step)
+    found = learning.held_out(training.examples, general_model(), Live(), fold=fold, progress=progress)
+    training = replace(training, folds=(*training.folds, found))
+    hold.keep(training.packed())
+    return training
+
+
+def _advance(hold: Hold, first: float, last: float, share: float) -> None:
+    hold.progress(first + share * (last - first))
+    if hold.is_over():
+        raise _Stopped
+
+
+def _kept(query_set: QuerySet, name: str, training: Training, model: RankingModel) -> TrainedReranker:
     newest = TrainedReranker.objects.filter(tenant_id=query_set.tenant_id, name=name)
     version = (newest.aggregate(last=Max("version"))["last"] or 0) + 1
     return TrainedReranker.objects.create(
@@ -50,13 +135,9 @@ def train(query_set: QuerySet, *, name: str, progress: Progress = lambda share: 
         query_set=query_set,
         features=list(NAMES),
         model=model.to_json(),
-        query_count=len(examples),
-        **_shown(found),
+        query_count=len(training.examples),
+        **_shown(learning.validation(training.examples, training.folds, Live())),
     )
-
-
-def _within(progress: Progress, first: float, last: float, share: float) -> None:
-    progress(first + share * (last - first))
 
 
 def _shown(found: Validation) -> dict[str, object]:
@@ -86,7 +167,9 @@ def _fold(found: Validation, fold: int) -> dict[str, float]:
     }
 
 
-def judged_examples(query_set: QuerySet, *, progress: Progress = lambda share: None) -> list[Example]:
+def judged_examples(
+    query_set: QuerySet, *, progress: Callable[[float], None] = lambda share: None
+) -> list[Example]:
     """The judged queries of a set with what the live profile finds for them, before any reranking."""
     graded = lab.judgements(query_set)
     queries = list(islice((query for query in query_set.queries.all() if query.pk in graded), MOST_QUERIES))
@@ -94,29 +177,32 @@ def judged_examples(query_set: QuerySet, *, progress: Progress = lambda share: N
     principal = Principal(tenant.pk, tenant.uuid, tuple(query_set.groups))
     examples: list[Example] = []
     for number, query in enumerate(queries, start=1):
-        hits = _hits(principal, query)
+        hits = first_hits(principal, query.text, query.filters)
         if hits:
-            examples.append(_example(query, hits, graded[query.pk]))
+            examples.append(judged_example(query.text, hits, graded[query.pk]))
         progress(number / len(queries))
     return examples
 
 
-def _hits(principal: Principal, query: JudgedQuery) -> tuple[Hit, ...]:
+def first_hits(principal: Principal, text: str, filters: Mapping[str, Any] | None) -> tuple[Hit, ...]:
+    """What readers get, before any reranking, as far as a reranker sees."""
     request = SearchRequest(
-        query=query.text,
-        filters=query.filters,
+        query=text,
+        filters=filters,
         top_k=Live().window,  # features are relative to the hits beside: learned from as many as are reranked
         rerank=False,
         highlight=False,
         with_total=False,
+        curate=False,  # what is learned from is the ranking
     )
     return services.retrieve(principal, request, clock=StageClock()).hits
 
 
-def _example(query: JudgedQuery, hits: Sequence[Hit], judgements: Judgements) -> Example:
+def judged_example(text: str, hits: Sequence[Hit], judgements: Judgements) -> Example:
+    """A query's hits as a reranker learns from them; there is at least one."""
     return Example(
-        query=query.text,
-        rows=feature_rows(query.text, hits),
+        query=text,
+        rows=feature_rows(text, hits),
         grades=np.array([float(judgements.get(hit.document.public_id, 0)) for hit in hits]),
         fused=np.array([hit.score for hit in hits]),
         best=tuple(sorted((float(grade) for grade in judgements.values() if grade > 0), reverse=True)),

@@ -18,6 +18,7 @@ class LabJob(models.Model):
         RUN = "run"  # ask the set and measure; `run` says how
         OPTIMISE = "optimise"  # the best weights by held-out queries
         THRESHOLD = "threshold"  # from which score on there is an answer at all
+        TRAIN = "train"  # a reranker; `parameters` has its name
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -34,6 +35,9 @@ class LabJob(models.Model):
         EvaluationRun, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs"
     )
     parameters = models.JSONField(default=dict)
+    work = models.BinaryField(
+        default=b"", editable=False, help_text="What it has found so far, for whoever carries it on."
+    )
     result = models.JSONField(default=dict)
     progress = models.FloatField(default=0.0, help_text="0 to 1.")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)

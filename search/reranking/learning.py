@@ -94,13 +94,18 @@ def general(groups: Sequence[Sequence[Sequence[Example]]]) -> RankingModel:
 
     Sets of one group are alike (a set in several languages, say): each group counts as much as another.
     """
-    untrained = RankingModel(1.0, side_by_side([[Node()]], depth=0))
     examples: list[Example] = []
     for group in groups:
         for judged in group:
             drawn = np.random.default_rng(_SEED).permutation(len(judged))[: _OF_EACH_GROUP // len(group)]
             examples += [judged[position] for position in drawn]
-    return untrained.with_more(grow([example.judged(untrained) for example in examples], _GENERAL))
+    start = untrained()
+    return start.with_more(grow([example.judged(start) for example in examples], _GENERAL))
+
+
+def untrained() -> RankingModel:
+    """The fused order as it is, for trees to start from."""
+    return RankingModel(1.0, side_by_side([[Node()]], depth=0))
 
 
 def refined(
@@ -136,22 +141,51 @@ def _chosen(curves: Floats) -> int:
     return _STAGES[best] if gains.mean() > error else 0
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One fold: nDCG@10 of each of its queries by a model that was trained without them, and what each feature's
+    shuffling costs, summed over them."""
+
+    after: Floats
+    lost: Floats
+
+
 def cross_validated(
     examples: Sequence[Example], model: RankingModel, live: Live, *, progress: Progress = lambda share: None
 ) -> Validation:
     """What `refined` gains: each query is ranked by a model that has not seen its question, nor chose by it."""
+    found = []
+    for fold in range(FOLDS):
+        found.append(held_out(examples, model, live, fold=fold))
+        progress((fold + 1) / FOLDS)
+    return validation(examples, found, live)
+
+
+def held_out(
+    examples: Sequence[Example],
+    model: RankingModel,
+    live: Live,
+    *,
+    fold: int,
+    progress: Progress = lambda share: None,
+) -> HeldOut:
+    """What a model refined without a fold makes of its queries."""
+    folds = folds_by_query(examples, FOLDS)
+    trained = [example for example, at in zip(examples, folds, strict=True) if at != fold]
+    shown = [example for example, at in zip(examples, folds, strict=True) if at == fold]
+    own = refined(trained, model, live, progress=progress) if trained else model
+    after = np.array([ndcg(example, own.score(example.rows), live) for example in shown])
+    return HeldOut(after, _lost(shown, own, live, after=after))
+
+
+def validation(examples: Sequence[Example], found: Sequence[HeldOut], live: Live) -> Validation:
+    """All folds together, given in their order."""
     folds = folds_by_query(examples, FOLDS)
     after = np.zeros(len(examples))
-    lost = np.zeros(len(NAMES))
-    for fold in range(FOLDS):
-        trained = [example for example, at in zip(examples, folds, strict=True) if at != fold]
-        held_out = np.flatnonzero(folds == fold).tolist()
-        own = refined(trained, model, live) if trained else model
-        for position in held_out:
-            after[position] = ndcg(examples[position], own.score(examples[position].rows), live)
-        lost += _lost([examples[position] for position in held_out], own, live, after=after[held_out])
-        progress((fold + 1) / FOLDS)
+    for fold, one in enumerate(found):
+        after[folds == fold] = one.after
     before = np.array([ndcg(example, None, live) for example in examples])
+    lost = np.sum([one.lost for one in found], axis=0)
     return Validation(before, after, folds, lost / len(examples))
 
 

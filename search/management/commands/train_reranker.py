@@ -1,16 +1,19 @@
 """`train_reranker TENANT QUERYSET`: a reranker from a tenant's judgements, and what it gains."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from search.evaluation.reranker_training import train
+from search.evaluation import lab_jobs
+from search.evaluation.reranker_training import OWN
 from search.exceptions import SearchError
-from search.models import QuerySet, TrainedReranker
+from search.models import LabJob, QuerySet, TrainedReranker
 
 _TELLING = 10
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 class Command(BaseCommand):
@@ -19,24 +22,32 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")
         parser.add_argument("query_set", help="name of the query set")
-        parser.add_argument("--name", default="own", help="whose next version it becomes (own)")
+        parser.add_argument("--name", default=OWN, help=f"whose next version it becomes ({OWN})")
         parser.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         query_set = QuerySet.objects.filter(tenant__slug=options["tenant"], name=options["query_set"]).first()
         if query_set is None:
             raise CommandError(f"{options['tenant']!r} has no query set {options['query_set']!r}.")
-        try:
-            reranker = train(query_set, name=options["name"], progress=self._progress)
-        except SearchError as error:
-            raise CommandError(str(error)) from error
-        figures = _figures(reranker)
+        figures = _figures(self._trained(query_set, options["name"]))
         self._print(figures)
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
-    def _progress(self, share: float) -> None:
-        self.stderr.write(f"\r{share:4.0%}", ending="")
+    def _trained(self, query_set: QuerySet, name: str) -> TrainedReranker:
+        """By the lab's job, of which this process does the slices unless a worker is quicker."""
+        try:
+            job = lab_jobs.open_job(query_set, LabJob.Kind.TRAIN, parameters={"name": name})
+        except SearchError as error:
+            raise CommandError(str(error)) from error
+        while job.state in LabJob.OPEN:
+            if not lab_jobs.work(job.pk, should_stop=lambda: False):
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            job.refresh_from_db()
+            self.stderr.write(f"\r{job.progress:4.0%}", ending="")
+        if job.state != LabJob.State.DONE:
+            raise CommandError(job.reason or f"The job was {job.state}.")
+        return TrainedReranker.objects.get(pk=job.result["pk"])
 
     def _print(self, figures: dict[str, Any]) -> None:
         self.stderr.write("")
