@@ -93,8 +93,12 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
 
 def _answer_now(question: Question) -> dict[str, Any]:
     prepared = prepare_answer(question)
-    if not isinstance(prepared, PreparedAnswer):
-        return prepared
+    return generate_answer(prepared) if isinstance(prepared, PreparedAnswer) else prepared
+
+
+def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
+    """The response to a prepared question, generated in this thread. A model that fails is named in `degraded`."""
+    question = prepared.question
     try:
         with prepared.clock.stage("generate"):
             generation = question.generator.generate(prepared.prompt)
@@ -177,7 +181,7 @@ def _from_documents(
     clock: StageClock,
     degraded: tuple[str, ...] = (),
 ) -> PreparedAnswer | dict[str, Any]:
-    search = _search_request(question.request)
+    search = search_request(question.request)
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
     asked = question.request.standalone_question
     with clock.stage("context"):
@@ -201,7 +205,7 @@ def _threshold(profile: RetrievalSettings) -> float:
     return settings.SEARCH_REFUSAL_COSINE if profile.threshold is None else profile.threshold
 
 
-def _search_request(request: AskRequest) -> SearchRequest:
+def search_request(request: AskRequest) -> SearchRequest:
     """Chunks, not documents: two passages of one document may both be evidence."""
     return SearchRequest(
         query=request.standalone_question,
