@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from search.generation.providers import provider_of
+
 KNN_ENGINES = ("lucene", "faiss")
 
 
@@ -23,6 +25,23 @@ def opensearch_settings(**_: Any) -> list[CheckMessage]:
         )
     if not 0.0 <= settings.SEARCH_VECTOR_WEIGHT <= 1.0:
         errors.append(Error("SEARCH_VECTOR_WEIGHT lies between 0 and 1.", id="search.E003"))
+    return errors
+
+
+@register()
+def generation_settings(**_: Any) -> list[CheckMessage]:
+    """Each provider is made once, which contacts nobody, so that a misspelt one is told at start."""
+    names = [config.get("name") for config in settings.SEARCH_GENERATION_PROVIDERS]
+    errors: list[CheckMessage] = []
+    for config in settings.SEARCH_GENERATION_PROVIDERS:
+        try:
+            provider_of(config)
+        except ValueError as error:
+            errors.append(Error(f"SEARCH_GENERATION_PROVIDERS: {error}", id="search.E004"))
+    if len(set(names)) < len(names):
+        errors.append(
+            Error("SEARCH_GENERATION_PROVIDERS: each provider has a name of its own.", id="search.E005")
+        )
     return errors
 
 

@@ -19,6 +19,11 @@ CACHE_READS = Counter("ragsite_cache_reads_total", "Cache reads by layer and out
 TOKENS = Counter(
     "ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"]
 )
+GENERATION_FAILURES = Counter(
+    "ragsite_generation_failures_total",
+    "Calls of language models that failed, by provider and reason.",
+    ["provider", "reason"],
+)
 FEEDBACK = Counter("ragsite_feedback_total", "Readers' ratings by kind and rating.", ["kind", "rating"])
 LAB_REGRESSED = Gauge(
     "ragsite_lab_regressed",
