@@ -8,11 +8,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from ingestion import api as ingestion_api
 from search import chat, health, mcp, profile_api, streams, views
 from search.admin.whereabouts_page import whereabouts_page
-from search.api import ExplainView, FeedbackView, SearchView, SuggestView
+from search.api import CollectionsView, ExplainView, FeedbackView, SearchView, SuggestView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
     path("explain", ExplainView.as_view(), name="explain"),
+    path("collections", CollectionsView.as_view(), name="collections"),
     path("suggest", SuggestView.as_view(), name="suggest"),
     path("feedback", FeedbackView.as_view(), name="feedback"),
     path("ask", streams.ask, name="ask"),

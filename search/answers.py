@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from search.caches import CacheScope, SingleFlight
 from search.citations import CheckedAnswer, check_answer
+from search.collections import narrowed
 from search.context import (
     PROMPT_VERSION,
     REFUSAL,
@@ -111,8 +112,8 @@ def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
 
 
 def open_question(principal: Principal, request: AskRequest) -> Question:
-    """Reads the index that serves and the profile. Raises InvalidRequest."""
-    opened_at, generator = timezone.now(), get_generator()
+    """Reads the index that serves, the collection and the profile. Raises InvalidRequest, NotFound for a collection."""
+    opened_at, generator, request = timezone.now(), get_generator(), narrowed(principal, request)
     target = live_target(principal.tenant_id)
     if target is None:
         return Question(principal, request, generator, None, None, opened_at)
@@ -132,6 +133,7 @@ def answer_scope(
     asked = {
         "question": request.standalone_question,
         "facet_filters": request.facet_filters,
+        "within": request.within,
         "top_k": request.top_k,
         "history": [[message.role, message.content] for message in request.history],
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
@@ -211,6 +213,8 @@ def search_request(request: AskRequest) -> SearchRequest:
         query=request.standalone_question,
         filters=request.filters,
         facet_filters=request.facet_filters,
+        collection=request.collection,
+        within=request.within,
         top_k=request.top_k,
         group_by="chunk",
         profile=request.profile,

@@ -1,5 +1,5 @@
-"""Forty expectations of the sample while its files are edited: how fast each harmful edit turns red, and whether harmless
-ones raise an alarm."""
+"""Forty expectations of the sample while its files are edited: how fast each harmful edit turns red, and whether
+harmless ones raise an alarm."""
 
 import json
 import time
