@@ -54,6 +54,10 @@ class JudgedSetsCommand(ServicesCommand):
             help="ask each query of SET under the filter DOCKEY = its QUERYKEY; may be given more than once",
         )
 
+    def read(self, folder: Path) -> JudgedSet:
+        """One set. Raises DatasetError."""
+        return read_set(folder)
+
     def measure(self, loaded: LoadedSet) -> Any:
         """The figures of one set, while its tenant is there."""
         raise NotImplementedError
@@ -63,13 +67,25 @@ class JudgedSetsCommand(ServicesCommand):
         self._said_at = 0.0
         filters: dict[str, MetadataFilter] = dict(options["metadata_filter"])
         try:
-            sets = _read_sets(options["folders"], filters)
+            sets = self._read_sets(options["folders"], filters)
             jobs.parser()  # before the model is loaded, as a worker does it
             return {judged.name: self._measured(judged, filters.get(judged.name)) for judged in sets}
         except (SearchError, IngestionError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("Interrupted; the throw-away tenant is dropped.") from interrupt
+
+    def _read_sets(self, folders: list[Path], filters: dict[str, MetadataFilter]) -> list[JudgedSet]:
+        """Everything is read before the first set is loaded: a mistake shows at once."""
+        sets = [self.read(folder) for folder in folders]
+        names = [judged.name for judged in sets]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise CommandError(
+                f"Two sets are called {doubled[0]}: a set's name is the last part of its path."
+            )
+        if unknown := sorted(set(filters) - set(names)):
+            raise CommandError(f"--metadata-filter names {unknown[0]}, which is none of the sets.")
+        return sets
 
     def _measured(self, judged: JudgedSet, metadata_filter: MetadataFilter | None) -> Any:
         started = time.monotonic()
@@ -126,14 +142,3 @@ def _metadata_filter(text: str) -> tuple[str, MetadataFilter]:
     if not (name and colon and query_key and equals and doc_key):
         raise ArgumentTypeError(f"{text!r} is not SET:QUERYKEY=DOCKEY")
     return name, MetadataFilter(query_key, doc_key)
-
-
-def _read_sets(folders: list[Path], filters: dict[str, MetadataFilter]) -> list[JudgedSet]:
-    """Everything is read before the first set is loaded: a mistake shows at once."""
-    sets = [read_set(folder) for folder in folders]
-    names = [judged.name for judged in sets]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise CommandError(f"Two sets are called {doubled[0]}: a set's name is the last part of its path.")
-    if unknown := sorted(set(filters) - set(names)):
-        raise CommandError(f"--metadata-filter names {unknown[0]}, which is none of the sets.")
-    return sets
