@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import zstandard
 
+from ingestion import former
 from ingestion.connectors import open_connector
 from ingestion.exceptions import SourceItemError
 from ingestion.models import SourceItem, StoredElements, StoredOriginal
@@ -50,16 +51,9 @@ class KeptContent:
         stored = self._elements.get(document.pk)
         if stored is not None and stored.content_hash == expected:
             return Text(document_from_json(zstandard.decompress(stored.data)), expected, is_new=False)
-        data = _original_bytes(original) if original else _source_bytes(item)
+        data = former.original_bytes(original) if original else _source_bytes(item)
         found = content_hash(data, document.media_type)
         return Text(parser.parse(data, document.media_type), found, is_new=True)
-
-
-def _original_bytes(original: StoredOriginal) -> bytes:
-    if original.data is not None:
-        return zstandard.decompress(original.data)
-    with original.file.open("rb") as file:
-        return bytes(file.read())
 
 
 def _source_bytes(item: SourceItem | None) -> bytes:
@@ -69,7 +63,8 @@ def _source_bytes(item: SourceItem | None) -> bytes:
 
 
 def keep(texts: Mapping[int, Text]) -> None:
-    """Store parsed content by document id, so that the same content is never parsed again."""
+    """Store parsed content by document id, so that the same content is never parsed again. What it replaces is kept
+    for a while."""
     rows = [
         StoredElements(
             document_id=document_id,
@@ -79,6 +74,9 @@ def keep(texts: Mapping[int, Text]) -> None:
         for document_id, text in texts.items()
         if text.is_new
     ]
+    replaced = StoredElements.objects.filter(document__in=[row.document_id for row in rows])
+    hashes = {row.document_id: row.content_hash for row in rows}
+    former.keep_elements([old for old in replaced if old.content_hash != hashes[old.document_id]])
     StoredElements.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["document"], update_fields=["content_hash", "data"]
     )

@@ -12,6 +12,7 @@ RUN_DUE_TASKS = "ingestion.jobs.run_due_tasks"
 RUN_SYNC = "ingestion.jobs.run_sync"
 RUN_PROBE = "ingestion.jobs.run_probe"
 RUN_LAB_JOB = "ingestion.jobs.run_lab_job"
+RUN_EXPECTATIONS = "ingestion.jobs.run_expectations"
 _QUIET_SECONDS = 5
 
 

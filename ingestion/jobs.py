@@ -12,7 +12,7 @@ from ingestion import doorbell, outbox
 from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
-from ingestion.services import ingest, probe, sync
+from ingestion.services import expectations, ingest, probe, sync
 from search.evaluation import lab_jobs
 
 logger = structlog.get_logger(__name__)
@@ -56,6 +56,7 @@ def run_due_tasks(tenant_id: int) -> int:
         return 0
     doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id)
     run_claim(claim)
+    expectations.ring_if_due(tenant_id)
     return len(claim.tasks)
 
 
@@ -85,6 +86,7 @@ def run_sync(sync_run_id: int) -> None:
     except Exception as error:
         logger.exception("sync_failed", sync_run=sync_run_id)
         sync.fail(sync_run_id, f"{type(error).__name__}: {error}"[:1000])
+    expectations.ring_if_due(sync.tenant_of(sync_run_id))
 
 
 def run_probe(version_id: int) -> None:
@@ -132,6 +134,18 @@ def run_lab_job(job_id: int) -> None:
         lab_jobs.fail(job_id, f"{type(error).__name__}: {error}")
 
 
+def run_expectations(tenant_id: int) -> None:
+    """Ask a tenant's expectations that are due, and ring again for what is left, behind what else waits."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_EXPECTATIONS, tenant_id)
+    try:
+        if expectations.run(tenant_id, should_stop=_stopping.is_set):
+            doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id)
+    except Exception as error:
+        logger.exception("expectations_failed", tenant=tenant_id)
+        expectations.put_off(tenant_id, f"{type(error).__name__}: {error}")
+
+
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
     rings = [
@@ -140,4 +154,5 @@ def sweep() -> int:
     rings += [doorbell.ring(doorbell.RUN_SYNC, run_id) for run_id in sync.due_runs()]
     rings += [doorbell.ring(doorbell.RUN_PROBE, version_id) for version_id in probe.due()]
     rings += [doorbell.ring(doorbell.RUN_LAB_JOB, job_id) for job_id in lab_jobs.due_jobs()]
+    rings += [doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id) for tenant_id in expectations.due()]
     return len(rings)

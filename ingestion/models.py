@@ -236,6 +236,31 @@ class StoredElements(models.Model):
         return f"elements of {self.document_id}"
 
 
+class FormerContent(models.Model):
+    """What a document was made from before its content changed: what was pushed, the parsed elements, or both."""
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    content_hash = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=100, blank=True)
+    filename = models.CharField(max_length=512, blank=True)
+    data = models.BinaryField(null=True, help_text="What was pushed (zstd).")
+    file = models.FileField(upload_to="originals/%Y/%m/", max_length=512, blank=True)
+    elements = models.BinaryField(null=True, help_text="zstd JSON")
+    size = models.PositiveBigIntegerField(help_text="Bytes that it takes.")
+    replaced_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "former contents"
+        indexes: ClassVar = [models.Index(fields=["replaced_at"], name="former_content_age")]
+
+    def __str__(self) -> str:
+        return f"former content of {self.document_id}"
+
+    @property
+    def was_pushed(self) -> bool:
+        return self.data is not None or bool(self.file)
+
+
 class StoredVector(models.Model):
     """A text's vector, so that the same text is never embedded twice in a tenant. Prunable."""
 
@@ -254,6 +279,20 @@ class StoredVector(models.Model):
 
     def __str__(self) -> str:
         return f"vector {self.pk}"
+
+
+class ExpectationWatch(models.Model):
+    """A tenant's expectations as work: who asks them now, and when they may be asked again at the earliest."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="expectation_watch")
+    lease_token = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    due_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    reason = models.TextField(blank=True, help_text="Why some were put off the last time.")
+
+    def __str__(self) -> str:
+        return f"expectations of {self.tenant_id}"
 
 
 class IdempotencyKey(models.Model):

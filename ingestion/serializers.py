@@ -2,6 +2,7 @@
 never dropped."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from rest_framework import serializers
 
 from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
 from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
-from ingestion.services.documents import Content, DocumentFieldsInput, Incoming
+from ingestion.services.documents import Content, DocumentFieldsInput, Incoming, fields_of
 from search.filters import parse_date
 from search.models import Document
 from search.serializers import StrictSerializer
@@ -107,10 +108,7 @@ class PatchSerializer(StrictSerializer):
     @classmethod
     def changed(cls, document: Document, data: Any) -> DocumentFieldsInput:
         """The document's fields with the given ones changed. Raises ValidationError."""
-        current = {name: getattr(document, name) for name in _FIELDS}
-        if document.derives_title:
-            current["title"] = ""
-        return DocumentFieldsInput(**current | cls.validated(data))
+        return replace(fields_of(document), **cls.validated(data))
 
 
 class SourceSerializer(StrictSerializer):

@@ -62,6 +62,7 @@ UNFOLD = {
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
                     _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
                     _menu("Synonyms", "compare_arrows", "admin:search_synonymset_changelist"),
+                    _menu("Expectations", "verified", "admin:search_expectation_changelist"),
                     _menu("Why is it (not) there?", "troubleshoot", "whereabouts"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),

@@ -7,7 +7,7 @@ Answers are the API's JSON, as the cache holds them. One cites only what was in 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,35 +16,40 @@ from django.conf import settings
 from django.utils import timezone
 
 from search.caches import CacheScope, SingleFlight
-from search.citations import CheckedAnswer, check_answer
+from search.citations import CheckedAnswer, CitationStream
 from search.context import (
     PROMPT_VERSION,
     REFUSAL,
-    CountTokens,
     Prompt,
-    assemble,
     build_prompt,
     is_refusal,
     widened,
 )
-from search.embeddings import get_embedder
-from search.exceptions import CacheUnavailable, EmbeddingUnavailable, GenerationUnavailable
+from search.evidence import context_of, context_tokens, nearness, relevance_of, sentence_cosines
+from search.exceptions import CacheUnavailable, GenerationUnavailable
 from search.follow_ups import after_history, with_standalone_question
 from search.generation import Generator, get_generator
 from search.generations import Generation, Usage
 from search.metrics import DEGRADED, TOKENS, StageClock
 from search.profiles import fusion_spec, retrieval_settings
-from search.relevance import is_relevant
-from search.rendering import answer_json
+from search.relevance import relevance
+from search.rendering import Answer, answer_json
 from search.reranking.choice import reranker_name
 from search.responses import keep_response, stored_response
 from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
 from search.services import retrieve
 from search.tenants import live_target
-from search.types import Answer, AskRequest, Hit, IndexTarget, Principal, RetrievalSettings, SearchRequest
+from search.types import (
+    AskRequest,
+    Hit,
+    IndexTarget,
+    Principal,
+    RetrievalSettings,
+    SearchRequest,
+    Unsupported,
+)
 
-_CHARACTERS_PER_TOKEN = 3
 _answers = SingleFlight()
 
 
@@ -75,6 +80,17 @@ class PreparedAnswer:
     prompt: Prompt
     hits: tuple[Hit, ...] = ()
     degraded: tuple[str, ...] = ()
+    relevance: float | None = None
+
+    def citations(self) -> CitationStream:
+        """What takes the generation and checks it against the context."""
+        target, scope = self.question.target, self.question.scope
+        return CitationStream(
+            self.question.request.standalone_question,
+            self.prompt.passages,
+            removes=scope is not None and scope.profile.unsupported is Unsupported.REMOVE,
+            nearness=nearness(target) if target else None,
+        )
 
 
 def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
@@ -93,16 +109,19 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
 
 def _answer_now(question: Question) -> dict[str, Any]:
     prepared = prepare_answer(question)
-    if not isinstance(prepared, PreparedAnswer):
-        return prepared
+    return generate_answer(prepared) if isinstance(prepared, PreparedAnswer) else prepared
+
+
+def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
+    """The response to a prepared question, generated in this thread. A model that fails is named in `degraded`."""
+    question = prepared.question
     try:
         with prepared.clock.stage("generate"):
             generation = question.generator.generate(prepared.prompt)
     except GenerationUnavailable as error:
         return failed_answer(prepared, error)
-    passages = prepared.prompt.passages
-    asked = question.request.standalone_question
-    checked = check_answer(generation.text, question=asked, passages=passages)
+    with prepared.clock.stage("check"):
+        checked = prepared.citations().whole(generation.text)
     return finish_answer(prepared, checked, generation=generation)
 
 
@@ -177,31 +196,71 @@ def _from_documents(
     clock: StageClock,
     degraded: tuple[str, ...] = (),
 ) -> PreparedAnswer | dict[str, Any]:
-    search = _search_request(question.request)
+    prepared = _evidence(question, target, profile=profile, clock=clock)
+    prepared = replace(prepared, degraded=(*degraded, *prepared.degraded))
+    return prepared if (prepared.relevance or 0.0) >= threshold_of(profile) else _refused(prepared)
+
+
+def _evidence(
+    question: Question, target: IndexTarget, *, profile: RetrievalSettings, clock: StageClock
+) -> PreparedAnswer:
+    """What is found for a question, and the prompt made from it."""
+    search, asked = search_request(question.request), question.request.standalone_question
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
-    asked = question.request.standalone_question
     with clock.stage("context"):
-        counter = _token_counter(target)
-        hits = [widened(hit) for hit in result.hits]
-        passages = assemble(hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
-        relevant = is_relevant(asked, passages, least_cosine=_threshold(profile))
-        prompt = build_prompt(asked, passages, history=question.request.history)
-    prepared = PreparedAnswer(question, clock, prompt, result.hits, (*degraded, *result.degraded))
-    return prepared if relevant else _refused(prepared)
+        passages = context_of([widened(hit) for hit in result.hits], target)
+    with clock.stage("evidence"):
+        cosines = sentence_cosines(asked, passages, target)
+        score = relevance(asked, passages)
+    prompt = build_prompt(
+        asked,
+        passages,
+        history=question.request.history,
+        instructions=profile.instructions,
+        cosines=cosines,
+    )
+    return PreparedAnswer(question, clock, prompt, result.hits, result.degraded, score)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A prompt that is not sent. `tokens` are those of its passages, by the embedder's tokenizer."""
+
+    prompt: Prompt
+    tokens: int
+    relevance: float
+    threshold: float
+
+
+def preview(principal: Principal, request: AskRequest, profile: RetrievalSettings) -> Preview | None:
+    """The prompt for a question under these settings; None before the first document.
+
+    Raises InvalidFilter, OpenSearchUnavailable.
+    """
+    target = live_target(principal.tenant_id)
+    if target is None:
+        return None
+    question = Question(principal, request, get_generator(), target, None, timezone.now())
+    found = _evidence(question, target, profile=profile, clock=StageClock())
+    return Preview(
+        prompt=found.prompt,
+        tokens=context_tokens(found.prompt.passages, target),
+        relevance=found.relevance or 0.0,
+        threshold=threshold_of(profile),
+    )
 
 
 def is_refused(question: str, hits: Sequence[Hit], target: IndexTarget, profile: RetrievalSettings) -> bool:
     """Whether these hits are too far from the question to answer it from."""
-    counter = _token_counter(target)
-    passages = assemble(hits, count_tokens=counter, budget=settings.SEARCH_CONTEXT_TOKENS)
-    return not is_relevant(question, passages, least_cosine=_threshold(profile))
+    return relevance_of(question, hits, target) < threshold_of(profile)
 
 
-def _threshold(profile: RetrievalSettings) -> float:
+def threshold_of(profile: RetrievalSettings) -> float:
+    """The least relevance that is answered."""
     return settings.SEARCH_REFUSAL_COSINE if profile.threshold is None else profile.threshold
 
 
-def _search_request(request: AskRequest) -> SearchRequest:
+def search_request(request: AskRequest) -> SearchRequest:
     """Chunks, not documents: two passages of one document may both be evidence."""
     return SearchRequest(
         query=request.standalone_question,
@@ -216,14 +275,6 @@ def _search_request(request: AskRequest) -> SearchRequest:
     )
 
 
-def _token_counter(target: IndexTarget) -> CountTokens:
-    """The embedder's tokenizer; an upper estimate while it can't be loaded, which `degraded` already says."""
-    try:
-        return get_embedder(target.embedder).count_tokens
-    except EmbeddingUnavailable:
-        return lambda texts: [len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts]
-
-
 def _refused(prepared: PreparedAnswer, usage: Usage | None = None) -> dict[str, Any]:
     return _kept(prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, usage=usage))
 
@@ -232,7 +283,7 @@ def finish_answer(
     prepared: PreparedAnswer, checked: CheckedAnswer, *, generation: Generation
 ) -> dict[str, Any]:
     """The response to a generation that came to its end; stored unless something was left out of it."""
-    if not checked.text:
+    if not checked.text and not checked.unsupported:
         return failed_answer(
             prepared, GenerationUnavailable(f"{prepared.question.generator.name} wrote nothing.")
         )
@@ -242,10 +293,15 @@ def finish_answer(
         return _refused(prepared, generation.usage)
     found = {
         "citation_removed": checked.removed > 0,
+        "answer_unsupported": bool(checked.unsupported),
         "answer_uncited": not checked.citations,
         "answer_cut": generation.is_cut,
     }
     reasons = tuple(reason for reason, holds in found.items() if holds)
+    if not checked.text:  # nothing of it is supported
+        checked = replace(checked, text=REFUSAL)
+        body = _body(prepared, checked, refused=True, reasons=reasons, usage=generation.usage)
+        return after_history(prepared.question.request, body)
     return _kept(prepared, _body(prepared, checked, reasons=reasons, usage=generation.usage))
 
 
@@ -284,5 +340,7 @@ def _body(
             timings=prepared.clock.total(),
             usage=usage or Usage(),
             degraded=(*prepared.degraded, *reasons),
+            unsupported=checked.unsupported,
+            relevance=prepared.relevance,
         )
     )

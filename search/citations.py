@@ -1,7 +1,8 @@
 """Pure: the markers of an answer, checked against the context while it streams.
 
-Text is shown as it comes, only an undecided `[…` is held back. A marker is judged when its sentence ends: a
-good one becomes a Citation then; a bad one was shown already, so `checked` has the whole answer without it.
+Text is shown as it comes; only an undecided `[…` or address is held back, and links out lose their target. A marker is
+judged when its sentence ends: a good one becomes a Citation then; a bad one was shown already, so `checked` has the
+whole answer without it. A sentence without support is named; where it is to be removed, whole sentences are shown.
 """
 
 import re
@@ -10,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from search.context import shown_text
+from search.context import is_refusal, named, shown_text
+from search.links import undecided, without_links
 from search.sentences import (
     Vocabulary,
     content_stems,
@@ -19,6 +21,7 @@ from search.sentences import (
     vocabulary,
     without_list_prefix,
 )
+from search.support import Nearness, Reason, Source, unsupported
 from search.types import Citation, ContextPassage
 
 SUPPORT_SHARE = 0.5  # of a claim's content words that the passage must hold
@@ -26,7 +29,6 @@ GROUP_SHARE = 0.25  # the same for each of several passages cited together
 QUOTE_CHARACTERS = 400
 _MARKER = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
 _CANONICAL = re.compile(r"\[(\d+)\]")
-_UNDECIDED = re.compile(r"\[[\s\d,;]{0,24}$")
 _MAY_END = re.compile(r"[.!?…。！？\n]")
 _GROUP = re.compile(r"(?:\s*\[\d+\])+")
 _LEADING_GROUP = re.compile(r"\s*(?:\[\d+\]\s*)+")
@@ -41,19 +43,45 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsupportedSentence:
+    """A sentence of an answer that its passages do not say; `reason` is one of search.support."""
+
+    sentence: str
+    reason: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedAnswer:
     """A whole answer with only its good markers, each cited once. `removed` counts those that failed."""
 
     text: str
     citations: tuple[Citation, ...]
     removed: int
+    unsupported: tuple[UnsupportedSentence, ...] = ()
 
 
 class CitationStream:
-    """Takes an answer piece by piece. `feed` every piece, then `flush` once; `checked` holds the outcome."""
+    """Takes an answer piece by piece. `feed` every piece, then `flush` once; `checked` holds the outcome.
 
-    def __init__(self, question: str, passages: Sequence[ContextPassage]) -> None:
-        self._checker = _Checker(question, {passage.number: _Evidence(passage) for passage in passages})
+    `removes` leaves unsupported sentences out. `nearness` may wait for a model: feed in a thread what `may_close`.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[ContextPassage],
+        *,
+        removes: bool = False,
+        nearness: Nearness | None = None,
+    ) -> None:
+        evidence = {passage.number: _Evidence(passage) for passage in passages}
+        self._checker = _Checker(question, evidence, nearness)
+        self._known_texts = [
+            text for one in passages for text in (shown_text(one), one.hit.document.url) if text
+        ]
+        self._removes = removes
+        self._unsupported: list[UnsupportedSentence] = []
         self._held = ""  # an undecided marker
         self._open = ""  # the sentence that has not ended, as shown
         self._clean: list[str] = []
@@ -62,10 +90,13 @@ class CitationStream:
 
     def feed(self, piece: str) -> Shown:
         text = self._held + piece
-        undecided = _UNDECIDED.search(text)
-        cut = undecided.start() if undecided else len(text)
+        cut = undecided(text)
         self._held = text[cut:]
         return self._take(text[:cut])
+
+    def may_close(self, piece: str) -> bool:
+        """Whether a sentence may be judged when this comes."""
+        return bool(_MAY_END.search(self._open) or _MAY_END.search(piece))
 
     def flush(self) -> Shown:
         """Lets out what was held back and closes the last sentence."""
@@ -73,39 +104,47 @@ class CitationStream:
         self._held = ""
         last = self._close(self._open)
         self._open = ""
-        return Shown(shown.text, (*shown.citations, *last))
+        return Shown(shown.text + (last.text if self._removes else ""), (*shown.citations, *last.citations))
+
+    def whole(self, text: str) -> CheckedAnswer:
+        """An answer all at once; the same outcome as piece by piece."""
+        self.feed(text)
+        self.flush()
+        return self.checked()
 
     def checked(self) -> CheckedAnswer:
-        return CheckedAnswer("".join(self._clean).strip(), tuple(self._found.values()), self._removed)
+        citations, unsupported = tuple(self._found.values()), tuple(self._unsupported)
+        return CheckedAnswer("".join(self._clean).strip(), citations, self._removed, unsupported)
 
     def _take(self, text: str) -> Shown:
-        canonical = _MARKER.sub(_one_by_one, text)
+        canonical = _MARKER.sub(_one_by_one, without_links(text, self._known_texts))
         self._open += canonical
         closed: list[str] = []
         if _MAY_END.search(self._open):  # most pieces of a stream are words within a sentence
             closed, self._open = _split_closed(self._open)
-        citations = tuple(citation for sentence in closed for citation in self._close(sentence))
+        shown = [self._close(sentence) for sentence in closed]
+        citations = tuple(citation for one in shown for citation in one.citations)
+        if self._removes:
+            return Shown("".join(one.text for one in shown), citations)
         return Shown(_CANONICAL.sub(self._known, canonical), citations)
 
     def _known(self, match: re.Match[str]) -> str:
         """A number that no passage has is not even shown."""
         return match[0] if int(match[1]) in self._checker.evidence else ""
 
-    def _close(self, sentence: str) -> list[Citation]:
+    def _close(self, sentence: str) -> Shown:
+        """A sentence's text without bad markers, or none where it is removed, with the citations it is the first of."""
         outcome = self._checker.check(sentence)
+        reason = self._checker.unsupported(sentence)
+        if reason is not None:
+            self._unsupported.append(UnsupportedSentence(outcome.text.strip(), reason, self._removes))
+            if self._removes:
+                return Shown("", ())
         self._clean.append(outcome.text)
         self._removed += outcome.removed
-        fresh = [citation for citation in outcome.citations if citation.marker not in self._found]
+        fresh = tuple(citation for citation in outcome.citations if citation.marker not in self._found)
         self._found |= {citation.marker: citation for citation in fresh}
-        return fresh
-
-
-def check_answer(text: str, *, question: str, passages: Sequence[ContextPassage]) -> CheckedAnswer:
-    """A whole answer at once; the same outcome as piece by piece."""
-    stream = CitationStream(question, passages)
-    stream.feed(text)
-    stream.flush()
-    return stream.checked()
+        return Shown(outcome.text, fresh)
 
 
 def _one_by_one(match: re.Match[str]) -> str:
@@ -143,6 +182,10 @@ class _Evidence:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return vocabulary(shown_text(self.passage))
+
+    @cached_property
+    def source(self) -> Source:
+        return Source(self.passage.text, named(self.passage.hit))
 
     @cached_property
     def sentences(self) -> list[tuple[str, Vocabulary]]:
@@ -188,6 +231,25 @@ class _Outcome:
 class _Checker:
     question: str
     evidence: Mapping[int, _Evidence]
+    nearness: Nearness | None = None
+
+    def unsupported(self, sentence: str) -> Reason | None:
+        """What of a sentence none of the passages says that it cites; of all, where it cites none.
+
+        Questions, headings and the refusal state nothing; of "That is right." no passage has to say so.
+        """
+        text = _CANONICAL.sub("", sentence).strip()
+        if text.endswith(("?", "？", ":")) or is_refusal(text):
+            return None
+        numbers = [int(number) for number in _CANONICAL.findall(sentence)]
+        cited = [self.evidence[number].source for number in numbers if number in self.evidence]
+        several = [Source("\n\n".join(one.text for one in cited), cited[0].context)] if len(cited) > 1 else []
+        sources = [*cited, *several] or [one.source for one in self.evidence.values()]
+        reasons = [unsupported(text, source, nearness=self.nearness) for source in sources]
+        is_slight = _Claim(text, (), (0, 0)).is_slight
+        if not reasons or None in reasons or (is_slight and Reason.MISSING in reasons):
+            return None
+        return reasons[0] if cited else Reason.UNCITED
 
     def check(self, sentence: str) -> _Outcome:
         """A group of markers answers for the words since the group before, the last one for the rest too."""

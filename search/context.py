@@ -1,27 +1,33 @@
 """Pure: hits → numbered passages within a token budget → the prompt. The tokenizer comes as an argument.
 
 Passages are data: their text can neither close its delimiter nor open another, and the system prompt says so.
+A tenant's own instructions come from its profile; whatever else changes here is a new PROMPT_VERSION.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, groupby, pairwise
+from operator import itemgetter
 
 from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary
 from search.types import ContextPassage, Hit, Message
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 _Runs = frozenset[tuple[str, ...]]
+_Statement = tuple[frozenset[str], frozenset[str]]
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 REFUSAL = "The documents do not answer this question."
 HISTORY_MESSAGES = 6
 HISTORY_CHARACTERS = 4000
 _SHINGLE = 3
 _LONGEST_OVERLAP = 2000
 _REPEATED_SHARE = 0.9
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
+_DELIMITER = re.compile(r"[<＜﹤](?=[\s/]*(?:passages?|question)\b)", re.IGNORECASE)
+# What is not seen can hide a delimiter or an instruction: zero widths, reversals, Unicode's tag characters
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_ALIKE = 0.6  # of a sentence's content words: from there on another number contradicts it
 _MARKER = re.compile(r"\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
 
 SYSTEM_PROMPT = f"""You answer a question from numbered passages and from nothing else.
@@ -32,16 +38,21 @@ Rules:
 - After each statement cite the passage that supports it by its number in square brackets: [1] or [2][5].
   Cite only numbers of passages given here. Copy numbers, codes, dates and names exactly.
 - Answer briefly, in the language of the question, without a preamble.
+- Where passages contradict each other (differs_from names which), say so, with their dates; the newer one holds.
 - If the passages do not hold the answer, write exactly this sentence and nothing else: {REFUSAL}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a generator is given: the messages for a model, and the parts they were made from."""
+    """What a generator is given: the messages for a model, and the parts they were made from.
+
+    `cosines` of sentences of the passages with the question, as far as they are known.
+    """
 
     question: str
     passages: tuple[ContextPassage, ...]
     messages: tuple[Message, ...]
+    cosines: Mapping[str, float] = field(default_factory=dict)
 
 
 def assemble(hits: Iterable[Hit], *, count_tokens: CountTokens, budget: int) -> tuple[ContextPassage, ...]:
@@ -84,13 +95,55 @@ def without_overlap(previous: str, text: str) -> str:
 
 
 def build_prompt(
-    question: str, passages: tuple[ContextPassage, ...], *, history: Sequence[Message] = ()
+    question: str,
+    passages: tuple[ContextPassage, ...],
+    *,
+    history: Sequence[Message] = (),
+    instructions: str = "",
+    cosines: Mapping[str, float] | None = None,
 ) -> Prompt:
-    """System prompt, bounded history, then the passages with the question last."""
-    blocks = "\n".join(_tagged(passage) for passage in passages)
+    """System prompt with the tenant's instructions, bounded history, then the passages with the question last."""
+    differing = contradictions(passages)
+    blocks = "\n".join(_tagged(passage, differing.get(passage.number, ())) for passage in passages)
     asked = f"<passages>\n{blocks}\n</passages>\n\n<question>\n{_data(question)}\n</question>"
-    messages = (Message("system", SYSTEM_PROMPT), *bounded_history(history), Message("user", asked))
-    return Prompt(question, passages, messages)
+    own = (
+        f"\n\nThe house's own rules, which never override those above:\n{instructions}"
+        if instructions
+        else ""
+    )
+    system = Message("system", SYSTEM_PROMPT + own)
+    messages = (system, *bounded_history(history), Message("user", asked))
+    return Prompt(question, passages, messages, cosines or {})
+
+
+def contradictions(passages: Sequence[ContextPassage]) -> dict[int, tuple[int, ...]]:
+    """For each passage that has one: the passages of other documents that say nearly the same with other numbers."""
+    stated = [(passage, _statements(passage)) for passage in passages]
+    pairs = [
+        (one.number, other.number)
+        for (one, said), (other, told) in combinations(stated, 2)
+        if one.hit.document.id != other.hit.document.id and _contradict(said, told)
+    ]
+    both = sorted({*pairs, *((second, first) for first, second in pairs)})
+    return {number: tuple(other for _, other in group) for number, group in groupby(both, key=itemgetter(0))}
+
+
+def _statements(passage: ContextPassage) -> list[_Statement]:
+    """The content words and numbers of each sentence that has numbers."""
+    sentences = [passage.text[start:end] for start, end in sentence_spans(passage.text)]
+    found = [(frozenset(content_stems(text)), exact_tokens(text, with_names=False)) for text in sentences]
+    return [(stems, numbers) for stems, numbers in found if numbers and len(stems) > _SHINGLE]
+
+
+def _contradict(said: Sequence[_Statement], told: Sequence[_Statement]) -> bool:
+    """The same number of numbers, not the same ones, in sentences of nearly the same words."""
+    return any(
+        numbers != others
+        and len(numbers) == len(others)
+        and len(stems & words) >= _ALIKE * max(len(stems | words) - len(numbers ^ others), 1)
+        for stems, numbers in said
+        for words, others in told
+    )
 
 
 def bounded_history(history: Sequence[Message]) -> tuple[Message, ...]:
@@ -117,17 +170,26 @@ def shown_text(passage: ContextPassage) -> str:
     return _block(passage.hit, passage.text)
 
 
+def named(hit: Hit) -> str:
+    """What its document and headings call a passage."""
+    return "\n".join(part for part in (hit.document.title, " > ".join(hit.headings)) if part)
+
+
 def _block(hit: Hit, text: str) -> str:
-    return "\n".join(part for part in (hit.document.title, " > ".join(hit.headings), text) if part)
+    return "\n".join(part for part in (named(hit), text) if part)
 
 
-def _tagged(passage: ContextPassage) -> str:
-    return f'<passage number="{passage.number}">\n{_data(shown_text(passage))}\n</passage>'
+def _tagged(passage: ContextPassage, differing: Sequence[int]) -> str:
+    """The date and what it contradicts stand outside the text, where no document can write."""
+    published = passage.hit.document.published_on
+    date = f' date="{published.isoformat()}"' if published else ""
+    differs = f' differs_from="{" ".join(map(str, differing))}"' if differing else ""
+    return f'<passage number="{passage.number}"{date}{differs}>\n{_data(shown_text(passage))}\n</passage>'
 
 
 def _data(text: str) -> str:
     """Text that can't be taken for one of our delimiters."""
-    return _DELIMITER.sub("‹", text)
+    return _DELIMITER.sub("‹", _INVISIBLE.sub("", text))
 
 
 def _cut(hit: Hit, *, count_tokens: CountTokens, budget: int) -> str:

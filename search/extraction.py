@@ -1,43 +1,53 @@
-"""Pure: an answer without a language model: the few sentences of the passages that hold most of the question.
+"""Pure: an answer without a language model: the few sentences of the passages that are most likely to hold it.
 
-A sentence weighs by the question's words in it, the rare ones most, then by its passage's rank and cosine.
+A sentence weighs by the question's words in it, the rare ones most, by its nearness in meaning, by what the question
+asks for (a number, a date, a name), and by its passage.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from search.context import shown_text
-from search.sentences import content_stems, exact_tokens, rarity, sentence_spans, vocabulary, words
+from search.asked_for import AskedFor, asked_for
+from search.context import named
+from search.sentences import content_stems, exact_tokens, rarity, sentence_spans
 from search.types import ContextPassage
 
 MAX_SENTENCES = 3
 SENTENCE_CHARACTERS = 600
-_RANK_WEIGHT = 0.3
-_COSINE_WEIGHT = 0.3
+SHORTLIST = 24  # sentences whose meaning is looked at
+RANK_WEIGHT = 0.3
+PASSAGE_WEIGHT = 0.3
+MEANING_WEIGHT = 1.0
+KIND_WEIGHT = 0.15
 _NAMED_SHARE = 0.5  # of a word's weight, when only the title or a heading has it
 _NEIGHBOUR_SHARE = 0.3  # of the weight of words that only the sentence before has
-_NUMBER_BONUS = 0.1
-_ASKS_FOR_NUMBER = frozenset(
-    {"many", "much", "when", "long", "year", "date", "number", "percentage", "old", "far"}
-)
+_LEAST_MEANING = 0.3  # of a sentence without any of the question's words
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractedSentence:
-    """A sentence of a passage, verbatim, with its score; higher is better."""
+class WeighedSentence:
+    """A sentence of a passage, verbatim. `words` is the share of the question's words, by weight, 0 to 1; `kind`:
+    whether it has what the question asks for; `cosine` with the question, where it is known."""
 
     number: int
     position: int
     text: str
-    score: float
+    words: float
+    kind: bool
+    prior: float
+    cosine: float | None = None
+
+    @property
+    def score(self) -> float:
+        return self.words + self.prior + KIND_WEIGHT * self.kind + MEANING_WEIGHT * (self.cosine or 0.0)
 
 
-def extract(question: str, passages: Sequence[ContextPassage]) -> tuple[ExtractedSentence, ...]:
-    """At most MAX_SENTENCES, in the order of the passages; none if no sentence has a word of the question."""
-    weights = rarity(question, [text for passage in passages for text in _sentences(passage)])
-    scored = [sentence for passage in passages for sentence in _scored(question, passage, weights)]
-    chosen: list[ExtractedSentence] = []
-    for sentence in sorted(scored, key=lambda one: -one.score):
+def extract(
+    question: str, passages: Sequence[ContextPassage], *, cosines: Mapping[str, float]
+) -> tuple[WeighedSentence, ...]:
+    """At most MAX_SENTENCES, in the order of the passages; none if no sentence has to do with the question."""
+    chosen: list[WeighedSentence] = []
+    for sentence in sorted(weighed(question, passages, cosines), key=lambda one: -one.score):
         if len(chosen) == MAX_SENTENCES:
             break
         if not any(_says_the_same(sentence.text, other.text) for other in chosen):
@@ -45,34 +55,53 @@ def extract(question: str, passages: Sequence[ContextPassage]) -> tuple[Extracte
     return tuple(sorted(chosen, key=lambda one: (one.number, one.position)))
 
 
-def _sentences(passage: ContextPassage) -> list[str]:
+def shortlist(question: str, passages: Sequence[ContextPassage]) -> tuple[str, ...]:
+    """The sentences that are likely by their words and passages, best first."""
+    ranked = sorted(_sentences(question, passages), key=lambda one: -one.score)
+    return tuple(dict.fromkeys(sentence.text for sentence in ranked))[:SHORTLIST]
+
+
+def weighed(
+    question: str, passages: Sequence[ContextPassage], cosines: Mapping[str, float]
+) -> list[WeighedSentence]:
+    """The sentences that have a word of the question, or are near it."""
+    found = [replace(one, cosine=cosines.get(one.text)) for one in _sentences(question, passages)]
+    return [one for one in found if one.words or (one.cosine or 0.0) >= _LEAST_MEANING]
+
+
+def _sentences(question: str, passages: Sequence[ContextPassage]) -> list[WeighedSentence]:
+    texts = [_texts(passage) for passage in passages]
+    weights = rarity(question, [text for several in texts for text in several])
+    wanted = asked_for(question)
+    return [
+        sentence
+        for passage, several in zip(passages, texts, strict=True)
+        for sentence in _of_passage(passage, several, weights, wanted)
+    ]
+
+
+def _texts(passage: ContextPassage) -> list[str]:
     return [passage.text[start:end] for start, end in sentence_spans(passage.text)]
 
 
-def _scored(question: str, passage: ContextPassage, weights: dict[str, float]) -> list[ExtractedSentence]:
+def _of_passage(
+    passage: ContextPassage, texts: Sequence[str], weights: Mapping[str, float], wanted: AskedFor
+) -> list[WeighedSentence]:
     total = sum(weights.values()) or 1.0
-    named = set(content_stems(shown_text(passage)[: -len(passage.text) or None])) & set(weights)
-    wants_number = not _ASKS_FOR_NUMBER.isdisjoint(word.casefold() for word in words(question))
-    prior = _RANK_WEIGHT / passage.number + _COSINE_WEIGHT * (passage.hit.scores.vector or 0.0)
-    found: list[ExtractedSentence] = []
+    titled = set(content_stems(named(passage.hit))) & set(weights)
+    prior = RANK_WEIGHT / passage.number + PASSAGE_WEIGHT * (passage.hit.scores.vector or 0.0)
+    found: list[WeighedSentence] = []
     before: set[str] = set()
-    for position, text in enumerate(_sentences(passage)):
+    for position, text in enumerate(texts):
         held = set(content_stems(text)) & set(weights)
         score = sum(weights[stem] for stem in held)
         score += sum(_NEIGHBOUR_SHARE * weights[stem] for stem in before - held)
-        score += sum(_NAMED_SHARE * weights[stem] for stem in named - held - before)
-        bonus = _NUMBER_BONUS if wants_number and _has_number(text) else 0.0
-        if held and _is_statement(text):
-            score = score / total + prior + bonus
-            found.append(ExtractedSentence(passage.number, position, text[:SENTENCE_CHARACTERS], score))
+        score += sum(_NAMED_SHARE * weights[stem] for stem in titled - held - before)
+        if _is_statement(text):
+            shown, kind = text[:SENTENCE_CHARACTERS], wanted.is_in(text)
+            found.append(WeighedSentence(passage.number, position, shown, score / total, kind, prior))
         before = held
     return found
-
-
-def _has_number(text: str) -> bool:
-    return any(map(str.isdigit, text)) or bool(
-        vocabulary(text).forms & {"1", "2", "3", "4", "5", "6", "7", "8", "9"}
-    )
 
 
 def _is_statement(text: str) -> bool:

@@ -55,7 +55,7 @@ class ExtractiveGenerator:
             yield Piece(text)
 
     def _pieces(self, prompt: Prompt) -> Iterator[str]:
-        sentences = extract(prompt.question, prompt.passages)
+        sentences = extract(prompt.question, prompt.passages, cosines=prompt.cosines)
         if not sentences:
             yield REFUSAL
         for position, sentence in enumerate(sentences):

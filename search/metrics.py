@@ -26,6 +26,12 @@ LAB_REGRESSED = Gauge(
     ["tenant", "query_set"],
     multiprocess_mode="mostrecent",
 )
+EXPECTATIONS_RED = Gauge(
+    "ragsite_expectations_red",
+    "Expectations of a tenant that do not hold.",
+    ["tenant"],
+    multiprocess_mode="mostrecent",
+)
 TASKS = Counter("ragsite_ingestion_tasks_total", "Ingestion tasks that ended, by state.", ["state"])
 INGESTION_STAGE_SECONDS = Histogram(
     "ragsite_ingestion_stage_seconds",

@@ -47,8 +47,21 @@ NOTICES = {
     "rerank_not_configured": "No finer ordering is set up; results are in their first order.",
     "citation_removed": "A reference that its source did not support was taken out of the answer.",
     "answer_uncited": "The answer names no source, so treat it with care.",
+    "answer_unsupported": "Sentences that their sources do not support are marked, or were left out.",
     "answer_cut": "The answer was cut at its longest allowed length.",
 }
+# By the reason of search.support, as the tooltip of a marked sentence
+UNSUPPORTED = {
+    "number": "The source gives another number.",
+    "unit": "The source gives another unit.",
+    "date": "The source gives another date.",
+    "name": "The source does not name this.",
+    "negation": "The source says the opposite.",
+    "word": "The source has another word here.",
+    "missing": "The source does not say this.",
+    "uncited": "No source says this.",
+}
+_UNSUPPORTED_HTML = '<span class="unsupported" title="{}">{}<span class="visually-hidden"> ({})</span></span>'
 _SCORES = {"lexical": "Words (BM25)", "vector": "Meaning (cosine)", "fused": "Combined", "rerank": "Reranked"}
 
 
@@ -196,7 +209,7 @@ def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
     sources = source_views(body["citations"], document_url=document_url)
     return AnswerView(
         request_id=body["request_id"],
-        text=_cited(body["answer"], {source.number for source in sources}),
+        text=_checked_text(body, {source.number for source in sources}),
         refused=body["refused"],
         is_extract=body["generator"] == "extractive",
         sources=sources,
@@ -217,6 +230,19 @@ def source_views(citations: Sequence[Mapping[str, Any]], *, document_url: str) -
         )
         for number, citation in sorted(by_number.items(), key=lambda item: int(item[0]))
     )
+
+
+def _checked_text(body: Mapping[str, Any], numbers: set[str]) -> SafeString:
+    """The answer with its sentences marked that have no support."""
+    text, parts = body["answer"], []
+    for one in body["unsupported"]:
+        before, found, rest = text.partition(one["sentence"])
+        if found and not one["removed"]:
+            why = UNSUPPORTED[one["reason"]]
+            marked = format_html(_UNSUPPORTED_HTML, why, _cited(found, numbers), why)
+            parts += [_cited(before, numbers), marked]
+            text = rest
+    return SafeString("".join([*parts, _cited(text, numbers)]))
 
 
 def _cited(text: str, numbers: set[str]) -> SafeString:

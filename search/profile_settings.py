@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from search.exceptions import InvalidRequest
-from search.types import Fusion, RetrievalSettings, Rewrite
+from search.types import Fusion, RetrievalSettings, Rewrite, Unsupported
 
 DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RetrievalSettings)}
 
@@ -183,6 +183,21 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
             "A question whose best passage has a lower cosine is not answered. Empty: the platform's.",
             (-1, 1),
             overrides=True,
+        ),
+        "unsupported": Setting(
+            Kind.CHOICE,
+            "sentences without support",
+            "What becomes of a sentence that its sources do not say. mark: shown, and said to be without support; "
+            "remove: left out, and answers come sentence by sentence.",
+            choices=Unsupported,
+            overrides=True,
+        ),
+        "instructions": Setting(
+            Kind.TEXT,
+            "instructions for the language model",
+            "Tone, form, terms of the house. They are put behind the platform's own rules, which stay. "
+            "See the prompt that they make by Preview prompt.",
+            (0, 2000),
         ),
     },
 }

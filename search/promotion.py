@@ -1,7 +1,7 @@
 """Versions of profiles, and which of them is live: made, evaluated, promoted past the gate, rolled back.
 
-Going live needs evaluations on the index that serves, none of them significantly worse than what it replaces.
-Nothing is reindexed: the next request reads what is live.
+Going live needs evaluations on the index that serves, none of them significantly worse than what it replaces, and
+expectations that all hold. Nothing is reindexed: the next request reads what is live.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from search import expectations
 from search.evaluation import lab, lab_jobs
 from search.evaluation.significance import Comparison
 from search.exceptions import InvalidRequest, SearchError
@@ -139,12 +140,19 @@ def _last_run(query_set: QuerySet, asked: RetrievalSettings, target: IndexTarget
 
 
 def promote(profile: Profile) -> Profile:
-    """Make a version live in place of what its name means now. Raises PromotionRefused with every reason."""
+    """Make a version live in place of what its name means now.
+
+    Raises PromotionRefused with every reason, Unavailable while its expectations can't be asked.
+    """
     before = live_version(profile.tenant_id, profile.name)
     if before == profile:
         return before
     if refusals := [verdict.refusal for verdict in verdicts(profile) if verdict.refusal]:
         raise PromotionRefused(f"{profile} does not go live. {' '.join(refusals)}")
+    if red := expectations.red_with(profile):
+        raise PromotionRefused(
+            f"{profile} does not go live: {len(red)} of what must hold would not. {' '.join(red)}"
+        )
     with transaction.atomic():
         _lock(profile.tenant_id)
         if live_version(profile.tenant_id, profile.name) != before:

@@ -15,11 +15,6 @@ WORDS_WEIGHT = 0.3
 _HALF = 0.5
 
 
-def is_relevant(question: str, passages: Sequence[ContextPassage], *, least_cosine: float) -> bool:
-    """Whether the passages' relevance reaches `least_cosine`."""
-    return relevance(question, passages) >= least_cosine
-
-
 def relevance(question: str, passages: Sequence[ContextPassage]) -> float:
     """The best cosine, helped by the question's words; -1 where nothing is found or a code that it names is missing.
 

@@ -4,13 +4,34 @@ Both endpoints send, and the response cache holds, exactly this.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
+from uuid import UUID
 
+from search.citations import UnsupportedSentence
+from search.generations import Usage
 from search.stages import SENTENCES, Stage
-from search.types import Answer, Citation, Hit, QueryReading, SearchResult, VisibleDocument
+from search.types import Citation, Hit, QueryReading, SearchResult, VisibleDocument
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that a response to a question says."""
+
+    request_id: UUID
+    answer: str
+    refused: bool
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    cache: str
+    generator: str
+    timings: Mapping[str, float]
+    usage: Usage
+    degraded: tuple[str, ...]
+    unsupported: tuple[UnsupportedSentence, ...] = ()
+    relevance: float | None = None
 
 
 def search_json(result: SearchResult) -> Json:
@@ -56,7 +77,7 @@ def reading_json(reading: QueryReading) -> Json:
 
 
 def answer_json(answer: Answer) -> Json:
-    """An answer's response; also the `done` event of a stream."""
+    """An answer's response; also the `done` event of a stream. `relevance` is compared with the profile's threshold."""
     return {
         "request_id": str(answer.request_id),
         "answer": answer.answer,
@@ -68,6 +89,8 @@ def answer_json(answer: Answer) -> Json:
         "timings": dict(answer.timings),
         "usage": usage_json(answer),
         "degraded": list(answer.degraded),
+        "unsupported": [asdict(one) for one in answer.unsupported],
+        "relevance": answer.relevance,
     }
 
 

@@ -261,24 +261,29 @@ async def _produce(question: Question) -> AsyncGenerator[Event, None]:
         return
     yield Event("status", {"stage": "generating", "generator": question.generator.name})
     yield Event("hits", {"hits": [hit_json(hit) for hit in prepared.hits]})
-    stream = CitationStream(question.request.standalone_question, prepared.prompt.passages)
+    stream = prepared.citations()
     total = Piece()
     try:
         with prepared.clock.stage("generate"):
             async with aclosing(question.generator.stream(prepared.prompt)) as pieces:
                 async for piece in pieces:
                     total = total.followed_by(piece)
-                    for event in _shown(stream.feed(piece.text)):
+                    for event in _shown(await _fed(stream, piece.text)):
                         yield event
     except GenerationUnavailable as error:
         yield Event("done", failed_answer(prepared, error))
         return
-    for event in _shown(stream.flush()):
+    for event in _shown(await in_thread(stream.flush)):
         yield event
     generation = Generation(total.text, total.usage or Usage(), total.is_cut)
     yield Event(
         "done", await in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
     )
+
+
+async def _fed(stream: CitationStream, text: str) -> Shown:
+    """In a thread where a sentence may be judged: that may ask the embedder."""
+    return await in_thread(lambda: stream.feed(text)) if stream.may_close(text) else stream.feed(text)
 
 
 def _finished(body: dict[str, Any]) -> Iterator[Event]:

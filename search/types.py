@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from search.generations import StandaloneQuestion, Usage
+from search.generations import StandaloneQuestion
 
 
 class FieldType(StrEnum):
@@ -21,6 +22,13 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
     LEXICAL = "lexical"
     VECTOR = "vector"
+
+
+class Unsupported(StrEnum):
+    """What becomes of a sentence that its passages do not support."""
+
+    MARK = "mark"
+    REMOVE = "remove"
 
 
 class Fusion(StrEnum):
@@ -102,6 +110,8 @@ class RetrievalSettings:
     diversity: float = 0.0
     neighbours: int = 0
     threshold: float | None = None
+    unsupported: Unsupported = Unsupported.MARK
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +275,7 @@ class VisibleDocument:
     url: str
     metadata: Mapping[str, Any]
     edition: int
+    published_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,17 +379,3 @@ class Citation:
     ordinal: int
     quote: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    request_id: UUID
-    answer: str
-    refused: bool
-    citations: tuple[Citation, ...]
-    hits: tuple[Hit, ...]
-    cache: str
-    generator: str
-    timings: Mapping[str, float]
-    usage: Usage
-    degraded: tuple[str, ...]

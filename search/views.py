@@ -108,6 +108,7 @@ def _empty_page(reader: Reader) -> dict[str, Any]:
         "query": PageQuery(),
         "modes": page.MODES,
         "notice_texts": page.NOTICES,
+        "unsupported_texts": page.UNSUPPORTED,
         "ask_url": reverse("page-ask", args=[slug]),
         "document_url": reverse("page-document", args=[slug]),
         "suggest_url": reverse("page-suggest", args=[slug]),

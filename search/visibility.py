@@ -31,6 +31,7 @@ def _live(ids: list[Any], tenant_id: int, index_id: int) -> "QuerySet[Edition, t
             "document__access",
             "document__visible_from",
             "document__expires_at",
+            "document__published_at",
         )
     )
 
@@ -47,13 +48,30 @@ def visible_documents(
         return {}
     visible: dict[int, VisibleDocument] = {}
     for row in _live_by_id.rows(ids=ids, tenant_id=principal.tenant_id, index_id=index_id):
-        document_id, public_id, title, url, metadata, edition, access, visible_from, expires_at = row
+        (
+            document_id,
+            public_id,
+            title,
+            url,
+            metadata,
+            edition,
+            access,
+            visible_from,
+            expires_at,
+            published_at,
+        ) = row
         is_current = (visible_from is None or visible_from <= now) and (
             expires_at is None or expires_at > now
         )
         if is_current and principal.may_see(access):
             visible[document_id] = VisibleDocument(
-                document_id, public_id, title or public_id, url, metadata, edition
+                document_id,
+                public_id,
+                title or public_id,
+                url,
+                metadata,
+                edition,
+                published_at and published_at.date(),
             )
     return visible
 

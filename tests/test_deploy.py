@@ -234,7 +234,7 @@ def run(*command: str, needs: str) -> str:
 
 
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
-    assert "11 rules found" in run("promtool", "check", "config", "prometheus.yml", needs="promtool")
+    assert "12 rules found" in run("promtool", "check", "config", "prometheus.yml", needs="promtool")
 
 
 def test_alerts_fire_when_they_should() -> None:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from ingestion.admin.sources import OPEN_STATES, progress_text
 from ingestion.models import IngestionTask, SyncRun
 from search.managing import STATE_COLOURS, managed_tenants
-from search.models import Document
+from search.models import Document, Expectation
 
 State = IngestionTask.State
 _BROKEN = (State.FAILED, State.DEAD)
@@ -23,7 +23,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     counts = dict(Document.objects.filter(tenant__in=tenants).values_list("state").annotate(Count("pk")))
     open_tasks = tasks.filter(state__in=IngestionTask.OPEN).count()
     return context | {
-        "cards": [*_document_cards(counts), _task_card(open_tasks)],
+        "cards": [*_document_cards(counts), _task_card(open_tasks), _red_card(request)],
         "broken": tasks.filter(state__in=_BROKEN).select_related("document").order_by("-id")[:6],
         "syncs": [(run, STATE_COLOURS.get(run.state, ""), progress_text(run)) for run in runs],
         "is_live": open_tasks > 0 or any(run.state in OPEN_STATES for run in runs),
@@ -46,3 +46,11 @@ def _document_cards(counts: dict[str, int]) -> list[dict[str, Any]]:
 def _task_card(count: int) -> dict[str, Any]:
     address = reverse("admin:ingestion_ingestiontask_changelist")
     return {"title": "Open tasks", "count": count, "href": address}
+
+
+def _red_card(request: HttpRequest) -> dict[str, Any]:
+    red = Expectation.objects.filter(
+        tenant__in=managed_tenants(request.user), state=Expectation.State.RED, is_enabled=True
+    )
+    address = reverse("admin:search_expectation_changelist")
+    return {"title": "Red expectations", "count": red.count(), "href": f"{address}?state__exact=red"}

@@ -3,6 +3,7 @@
 From the commit on nothing may lose it. Ringing for a worker comes after the commit and may fail without harm.
 """
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import F
 
-from ingestion import doorbell, outbox, schema
+from ingestion import doorbell, former, outbox, schema
 from ingestion.exceptions import DocumentRefused, DocumentTooLarge, IngestionError, SyncedDocument
 from ingestion.models import IngestionTask, StoredElements, StoredOriginal
 from search.filters import PUBLIC
@@ -184,6 +185,12 @@ def _put(document: Document, fields: DocumentFieldsInput, metadata: "_MetadataFi
     document.revision += 0 if is_new else 1
 
 
+def fields_of(document: Document) -> DocumentFieldsInput:
+    """What is said of a document now; a title that is the content's own is not said."""
+    said = {field.name: getattr(document, field.name) for field in dataclasses.fields(DocumentFieldsInput)}
+    return DocumentFieldsInput(**said | ({"title": ""} if document.derives_title else {}))
+
+
 def change(document: Document, fields: DocumentFieldsInput) -> Accepted:
     """New metadata, access, url or title for a pushed document; its content stays. Raises DocumentRefused,
     SyncedDocument."""
@@ -217,6 +224,7 @@ def delete(document: Document) -> IngestionTask:
 
 def _forget_content(document: Document) -> None:
     StoredElements.objects.filter(document=document).delete()
+    former.forget([document])
     original = StoredOriginal.objects.filter(document=document).first()
     if original is not None:
         _remove_file_after_commit(original)
@@ -224,16 +232,17 @@ def _forget_content(document: Document) -> None:
 
 
 def _store_originals(entries: Sequence[tuple[Document, Incoming]]) -> None:
-    """Keep the bytes. A file is written and synced before the commit; the one it replaces goes after it."""
+    """Keep the bytes. A file is written and synced before the commit. What they replace is kept for a while."""
     kept = StoredOriginal.objects.filter(document__in=[document for document, _ in entries]).defer("data")
     before = {original.document_id: original for original in kept}
     changed: list[StoredOriginal] = []
+    replaced: list[int] = []
     for document, entry in entries:
         old, content_hash = before.get(document.pk), entry.content.content_hash
         if old is None or old.content_hash != content_hash:
             changed.append(_original(document, entry, content_hash))
-            if old is not None:
-                _remove_file_after_commit(old)
+            replaced += [document.pk] if old is not None else []
+    former.keep_originals(replaced)
     fields = ["media_type", "filename", "content_hash", "data", "file"]
     StoredOriginal.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["document"], update_fields=fields

@@ -1,11 +1,12 @@
 """What is done regularly: syncs by their schedule, chunks of retired editions that a worker left, expired
-idempotency keys."""
+idempotency keys, former contents that nobody has put back."""
 
 from datetime import datetime, timedelta
 
 from django.db.models import Max
 from django.utils import timezone
 
+from ingestion import former
 from ingestion.models import IdempotencyKey, Source, SyncRun
 from ingestion.services import ingest, rebuild, sync
 
@@ -31,5 +32,6 @@ def _is_due(last_run: datetime | None, minutes: int, now: datetime) -> bool:
 def clear_old() -> None:
     """Raises OpenSearchUnavailable, after which the next round tries again."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=IDEMPOTENCY_HOURS)).delete()
+    former.clear_old()
     ingest.remove_retired()
     rebuild.finish_complete()

@@ -60,6 +60,10 @@ def due_runs() -> list[int]:
     return list(SyncRun.objects.filter(due).values_list("pk", flat=True))
 
 
+def tenant_of(sync_run_id: int) -> int:
+    return SyncRun.objects.values_list("source__tenant_id", flat=True).get(pk=sync_run_id)
+
+
 def request_cancel(run_: SyncRun) -> None:
     """A waiting sync ends at once, a running one at its next step; what it accepted stays."""
     SyncRun.objects.filter(pk=run_.pk, state=State.PENDING).update(

@@ -8,12 +8,15 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from search.models import Profile
 from search.profile_settings import DEFAULTS, SETTINGS, Kind, Setting
 from search.reranking.choice import rerank_model_problem
+
+_LINE_CHARACTERS = 200
 
 
 def form_field(name: str, setting: Setting) -> forms.Field:
@@ -29,7 +32,8 @@ def form_field(name: str, setting: Setting) -> forms.Field:
         return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, **shown)
     if setting.kind is Kind.TEXT:
         shown |= {"min_length": int(least), "max_length": int(most), "required": least > 0}
-        return forms.CharField(widget=UnfoldAdminTextInputWidget, **shown)
+        widget = UnfoldAdminTextareaWidget if most > _LINE_CHARACTERS else UnfoldAdminTextInputWidget
+        return forms.CharField(widget=widget, **shown)
     shown |= {"required": DEFAULTS[name] is not None, "min_value": least, "max_value": most}
     if setting.kind is Kind.WHOLE:
         return forms.IntegerField(widget=UnfoldAdminIntegerFieldWidget, **shown)

@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from search import promotion
 from search.admin.profile_form import ProfileForm
+from search.admin.prompt_preview import preview_page
 from search.exceptions import SearchError
 from search.managing import STATE_COLOURS, TenantFilter, TenantScopedAdmin, column, dialog_action, go_to
 from search.models import EvaluationRun, Profile
@@ -40,7 +42,7 @@ class ProfileAdmin(TenantScopedAdmin):
         ),
         *((title, {"fields": tuple(group)}) for title, group in GROUPS.items()),
     )
-    actions_detail = ("evaluate", "go_live", "roll_back", "duplicate")
+    actions_detail = ("evaluate", "go_live", "roll_back", "duplicate", "preview_prompt")
     change_form_before_template = "search/profile_version.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
@@ -134,6 +136,13 @@ class ProfileAdmin(TenantScopedAdmin):
         version = self.one(request, object_id).get()
         address = reverse("admin:search_profile_add")
         return go_to(request, f"{address}?{urlencode({'duplicate': version.pk})}")
+
+    @action(description="Preview prompt", url_path="prompt", icon="visibility")  # type: ignore[untyped-decorator]
+    def preview_prompt(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        version = self.one(request, object_id).select_related("tenant").get()
+        return preview_page(
+            request, version, context=self.admin_site.each_context(request) | {"opts": self.opts}
+        )
 
     def _do(self, request: HttpRequest, object_id: str, what: Any) -> HttpResponse:
         version = self.one(request, object_id).select_related("tenant", "predecessor").get()

@@ -62,8 +62,7 @@ class JudgedSet:
     @property
     def documents(self) -> Path | None:
         """The folder of files that stands in place of corpus.jsonl, if there is one."""
-        folder = self.folder / "documents"
-        return folder if folder.is_dir() else None
+        return _documents(self.folder)
 
     @property
     def sidecar(self) -> Path | None:
@@ -83,9 +82,7 @@ def read_passages(path: Path) -> Iterator[Passage]:
 
 def read_set(folder: Path) -> JudgedSet:
     """A set's queries and judgements. Raises DatasetError."""
-    folder = folder.resolve()
-    if not (folder / "corpus.jsonl").is_file() and not (folder / "documents").is_dir():
-        raise DatasetError(f"{folder} holds neither corpus.jsonl nor documents/.")
+    folder = _with_corpus(folder)
     qrels = _read_qrels(folder / "qrels" / "test.tsv")
     queries = {query.id: query for query in _read_queries(folder / "queries.jsonl")}
     judged = [query_id for query_id, judgements in qrels.items() if relevant(judgements)]
@@ -94,6 +91,36 @@ def read_set(folder: Path) -> JudgedSet:
     if not judged:
         raise DatasetError(f"{folder}: no query has a relevant document.")
     return JudgedSet(folder, tuple(queries[query_id] for query_id in judged), qrels)
+
+
+def read_questions(folder: Path) -> JudgedSet:
+    """A set of questions with and without an answer here; the judgements are empty where it has none.
+
+    A question's line holds `answerable` and, where that is true, `answers`: ways to put it. Raises DatasetError.
+    """
+    folder = _with_corpus(folder)
+    path, qrels = folder / "queries.jsonl", folder / "qrels" / "test.tsv"
+    queries = tuple(_read_queries(path))
+    for query in queries:
+        answers, answerable = query.fields.get("answers"), query.fields.get("answerable")
+        if not isinstance(answerable, bool) or not isinstance(answers, list) or (answerable and not answers):
+            raise DatasetError(
+                f"{path}: {query.id!r} does not say whether it is answerable, and by which answers."
+            )
+    return JudgedSet(folder, queries, _read_qrels(qrels) if qrels.is_file() else {})
+
+
+def _with_corpus(folder: Path) -> Path:
+    folder = folder.resolve()
+    if not (folder / "corpus.jsonl").is_file() and _documents(folder) is None:
+        raise DatasetError(f"{folder} holds neither corpus.jsonl nor documents/.")
+    return folder
+
+
+def _documents(folder: Path) -> Path | None:
+    """`documents/`, or `pdfs/` as ARAGOG calls it."""
+    folders = (folder / name for name in ("documents", "pdfs"))
+    return next((one for one in folders if one.is_dir()), None)
 
 
 def _read_queries(path: Path) -> Iterator[Query]:

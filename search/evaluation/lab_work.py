@@ -7,18 +7,16 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from search import services
-from search.context import assemble
-from search.embeddings import get_embedder
 from search.evaluation import lab, refusing, reranker_training, tuning
 from search.evaluation.asking import Asking
 from search.evaluation.legs import leg_scores
 from search.evaluation.refusing import Question, Refusal
 from search.evaluation.significance import Comparison
 from search.evaluation.tuning import TunedQuery
+from search.evidence import relevance_of
 from search.metrics import StageClock
 from search.models import EvaluationRun, JudgedQuery, LabJob
 from search.pipelines import FusionSpec
-from search.relevance import relevance
 from search.tenants import live_target
 from search.types import IndexTarget, Mode, Principal, RetrievalSettings, SearchRequest
 
@@ -122,9 +120,7 @@ def _relevance(asking: Asking, query: JudgedQuery, target: IndexTarget) -> float
     found = services.retrieve(
         asking.principal, request, clock=StageClock(), target=target, profile=asking.profile
     )
-    count = get_embedder(target.embedder).count_tokens
-    passages = assemble(found.hits, count_tokens=count, budget=settings.SEARCH_CONTEXT_TOKENS)
-    return relevance(query.text, passages)
+    return relevance_of(query.text, found.hits, target)
 
 
 def _now(questions: list[Question], profile: RetrievalSettings) -> Refusal:

@@ -5,6 +5,7 @@ The database is the record; OpenSearch holds a copy that can be rebuilt. Every r
 
 from search.models.curation import CuratedDocument, CurationRule
 from search.models.documents import Document, Edition
+from search.models.expectations import Expectation
 from search.models.feedback import Feedback
 from search.models.indexes import MetadataField, SearchIndex
 from search.models.judging import JudgedQuery, Judgement, QuerySet
@@ -22,6 +23,7 @@ __all__ = [
     "Document",
     "Edition",
     "EvaluationRun",
+    "Expectation",
     "Feedback",
     "JudgedQuery",
     "Judgement",

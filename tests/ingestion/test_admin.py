@@ -326,6 +326,7 @@ def test_the_first_page_counts_what_one_manages(
         "Pending documents": 1,
         "Failed documents": 0,
         "Open tasks": 1,
+        "Red expectations": 0,
     }
     assert "theirs" not in response.content.decode()
 

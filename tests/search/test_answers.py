@@ -12,7 +12,7 @@ from search import answers
 from search.context import REFUSAL
 from search.exceptions import InvalidFilter, OpenSearchUnavailable
 from search.models import Document, Tenant
-from search.types import AskRequest, Message, Principal
+from search.types import AskRequest, Message, Principal, Unsupported
 from tests.factories import accept, ingest, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -88,9 +88,34 @@ def test_a_citation_that_fails_is_removed_said_and_not_stored(
     double.reply = lambda body: "Parental leave lasts sixteen weeks [1]. It costs 99 EUR [1]."
     body = ask(principal)
     assert body["answer"] == "Parental leave lasts sixteen weeks [1]. It costs 99 EUR."
-    assert body["degraded"] == ["citation_removed"]
+    assert body["degraded"] == ["citation_removed", "answer_unsupported"]
+    assert body["unsupported"] == [{"sentence": "It costs 99 EUR.", "reason": "number", "removed": False}]
     ask(principal)
     assert len(double.requests) == 2
+
+
+def test_where_the_profile_removes_them_sentences_without_support_are_left_out(
+    corpus: Tenant, principal: Principal, double: ChatDouble
+) -> None:
+    double.reply = lambda body: "Parental leave lasts sixteen weeks [1]. It is not paid [1]."
+    body = ask(principal, settings={"unsupported": Unsupported.REMOVE})
+    assert body["answer"] == "Parental leave lasts sixteen weeks [1]."
+    assert body["unsupported"] == [{"sentence": "It is not paid [1].", "reason": "negation", "removed": True}]
+    assert [citation["marker"] for citation in body["citations"]] == ["[1]"]
+
+
+def test_an_answer_of_which_nothing_is_supported_is_refused_where_that_is_removed(
+    corpus: Tenant, principal: Principal, double: ChatDouble
+) -> None:
+    double.reply = lambda body: "Parental leave lasts forty weeks [1]."
+    body = ask(principal, settings={"unsupported": Unsupported.REMOVE})
+    assert (body["refused"], body["answer"], body["citations"]) == (True, REFUSAL, [])
+    assert "answer_unsupported" in body["degraded"]
+
+
+def test_an_answer_says_how_relevant_its_passages_are(corpus: Tenant, principal: Principal) -> None:
+    near, far = ask(principal), ask(principal, "Which penguins breed in Patagonia?")
+    assert near["relevance"] > far["relevance"]
 
 
 @pytest.mark.parametrize("failure", ["status", "empty", "broken"])

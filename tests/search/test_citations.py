@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.citations import CheckedAnswer, CitationStream, check_answer
+from search.citations import CheckedAnswer, CitationStream
+from search.support import Reason
 from tests.search.passages import make_hit, make_passages
 
 PASSAGES = make_passages(
@@ -16,7 +17,7 @@ PASSAGES = make_passages(
 
 
 def check(text: str, question: str = "How long is the warranty of the K200?") -> CheckedAnswer:
-    return check_answer(text, question=question, passages=PASSAGES)
+    return CitationStream(question, PASSAGES).whole(text)
 
 
 def markers(answer: CheckedAnswer) -> list[str]:
@@ -92,7 +93,7 @@ def test_a_marker_is_listed_once_however_often_it_stands() -> None:
 
 def test_title_and_headings_support_a_statement_too() -> None:
     passages = make_passages("The warranty lasts two years.", title="Manual of the Z90")
-    answer = check_answer("The Z90 has a warranty of two years [1].", question="", passages=passages)
+    answer = CitationStream("", passages).whole("The Z90 has a warranty of two years [1].")
     assert markers(answer) == ["[1]"]
 
 
@@ -101,16 +102,17 @@ def test_german_nouns_are_not_taken_for_names() -> None:
         "Die Garantie für den Motor beträgt zwei Jahre. Der Akku ist von der Garantie ausgeschlossen."
     )
     text = "Auf den Motor gewährt der Hersteller zwei Jahre Garantie [1]."
-    assert markers(check_answer(text, question="", passages=passages)) == ["[1]"]
+    assert markers(CitationStream("", passages).whole(text)) == ["[1]"]
 
 
 def test_text_is_shown_as_it_comes_but_for_an_undecided_marker() -> None:
     stream = CitationStream("", PASSAGES)
     assert stream.feed("The warranty lasts two years [").text == "The warranty lasts two years "
     assert stream.feed("1").text == ""
-    assert stream.feed("].").text == "[1]."
+    assert stream.feed("]").text == ""  # a parenthesis behind it would make it a link
+    assert stream.feed(".").text == "[1]."
     assert stream.feed(" See a[0").text == " See a"
-    assert stream.feed("x").text == "[0x"
+    assert stream.feed("x] b").text == "[0x] b"
 
 
 def test_a_citation_comes_when_its_sentence_has_ended() -> None:
@@ -118,6 +120,49 @@ def test_a_citation_comes_when_its_sentence_has_ended() -> None:
     assert stream.feed("The warranty lasts two years [1].").citations == ()
     assert [citation.marker for citation in stream.feed(" It").citations] == ["[1]"]
     assert stream.flush().citations == ()
+
+
+@pytest.mark.parametrize("removes", [False, True])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "![a](https://evil.example/x)",
+        "[1](https://evil.example/x)",
+        "https://evil.example/x",
+        "<img src=//evil.example>",
+    ],
+)
+def test_no_link_is_shown_in_pieces(link: str, removes: bool) -> None:
+    stream = CitationStream("", PASSAGES, removes=removes)
+    pieces = [stream.feed(letter) for letter in f"The warranty lasts two years, see {link} there [1]."]
+    shown = "".join(piece.text for piece in (*pieces, stream.flush()))
+    assert "evil" not in shown + stream.checked().text
+    assert not {"![", "](", "<img"} & {
+        shown[start : start + size] for start in range(len(shown)) for size in (2, 4)
+    }
+
+
+def test_sentences_without_support_are_named_and_where_wanted_removed() -> None:
+    text = "The warranty lasts two years [1]. It does not cover the motor [1]. Shall I go on? Mice are grey."
+    marked = CitationStream("", PASSAGES).whole(text)
+    assert marked.text == text
+    assert [(one.sentence, one.reason, one.removed) for one in marked.unsupported] == [
+        ("It does not cover the motor [1].", Reason.NEGATION, False),
+        ("Mice are grey.", Reason.UNCITED, False),
+    ]
+    removed = CitationStream("", PASSAGES, removes=True).whole(text)
+    assert removed.text == "The warranty lasts two years [1]. Shall I go on?"
+    assert [one.removed for one in removed.unsupported] == [True, True]
+
+
+def test_where_sentences_may_be_removed_only_whole_ones_are_shown() -> None:
+    stream = CitationStream("", PASSAGES, removes=True)
+    assert (
+        stream.feed("The warranty lasts two years [1]. It does not").text
+        == "The warranty lasts two years [1]. "
+    )
+    assert stream.feed(" cover the motor [1]. It covers the frame [1].").text == ""
+    assert stream.flush().text == "It covers the frame [1]."
 
 
 def test_a_number_that_no_passage_has_is_never_shown() -> None:
@@ -137,13 +182,13 @@ def test_pieces_give_the_same_as_the_whole(cuts: list[int]) -> None:
     stream = CitationStream("", PASSAGES)
     shown = [stream.feed(ANSWER[start:end]) for start, end in pairwise(edges)]
     shown.append(stream.flush())
-    assert stream.checked() == check_answer(ANSWER, question="", passages=PASSAGES)
+    assert stream.checked() == CitationStream("", PASSAGES).whole(ANSWER)
     assert tuple(citation for piece in shown for citation in piece.citations) == stream.checked().citations
 
 
 @given(st.text(alphabet="a1[], .\n2。", max_size=60))
 def test_no_text_is_lost_but_markers(text: str) -> None:
-    answer = check_answer(text, question="", passages=PASSAGES)
+    answer = CitationStream("", PASSAGES).whole(text)
     letters = text.replace("[", "").count("a")
     assert answer.text.count("a") == letters
 
@@ -151,6 +196,6 @@ def test_no_text_is_lost_but_markers(text: str) -> None:
 def test_a_quote_is_always_a_part_of_its_hit() -> None:
     hit = make_hit(1, "word " * 300 + "two years")
     passages = make_passages(hit.text)
-    (citation,) = check_answer("Two years word [1].", question="", passages=passages).citations
+    (citation,) = CitationStream("", passages).whole("Two years word [1].").citations
     assert citation.quote in hit.text
     assert len(citation.quote) <= 400

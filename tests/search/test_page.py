@@ -10,6 +10,7 @@ from search.context import without_overlap
 from search.exceptions import InvalidRequest, OpenSearchUnavailable
 from search.filters import schema_of
 from search.page_query import PageQuery, facet_fields
+from search.support import Reason
 from search.types import Mode
 
 SCHEMA = schema_of([("team", "keyword"), ("year", "number"), ("draft", "boolean"), ("due", "date")])
@@ -173,12 +174,27 @@ def test_an_answer_links_its_markers_and_escapes_the_rest() -> None:
         "url": "",
     }
     body = {"answer": "<b>Yes</b> [1], no [2].", "citations": [citation], "refused": False}
-    body |= {"request_id": "r", "generator": "extractive", "degraded": []}
+    body |= {"request_id": "r", "generator": "extractive", "degraded": [], "unsupported": []}
     view = page.answer_view(body, document_url="/d")
     assert view.text == (
         '&lt;b&gt;Yes&lt;/b&gt; <a class="cite" href="#source-1" aria-label="Source 1">1</a>, no [2].'
     )
     assert [source.href for source in view.sources] == ["/d?id=x&at=0#passage-0"]
+
+
+def test_a_sentence_without_support_is_marked_and_says_why() -> None:
+    one = {"sentence": "It costs <b>9</b>.", "reason": "number", "removed": False}
+    gone = {"sentence": "It is red.", "reason": "word", "removed": True}
+    body = {"answer": "It runs. It costs <b>9</b>. So.", "citations": [], "refused": False}
+    body |= {"request_id": "r", "generator": "m", "degraded": [], "unsupported": [gone, one]}
+    assert page.answer_view(body, document_url="/d").text == (
+        'It runs. <span class="unsupported" title="The source gives another number.">It costs &lt;b&gt;9&lt;/b&gt;.'
+        '<span class="visually-hidden"> (The source gives another number.)</span></span> So.'
+    )
+
+
+def test_every_reason_of_the_checker_has_its_words() -> None:
+    assert set(page.UNSUPPORTED) == set(Reason)
 
 
 def test_an_unknown_reason_is_still_said() -> None:

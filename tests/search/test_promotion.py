@@ -8,9 +8,11 @@ from django.test import Client
 
 from search import promotion, services
 from search.evaluation import lab
-from search.exceptions import InvalidRequest
+from search.exceptions import InvalidRequest, Unavailable
 from search.models import (
+    Document,
     EvaluationRun,
+    Expectation,
     JudgedQuery,
     Judgement,
     Profile,
@@ -255,6 +257,41 @@ def test_a_worse_profile_is_measured_and_refused_and_a_better_one_taken_back_at_
     assert top_score() == (before[0], "response")  # what was stored for these settings holds again
     assert time.perf_counter() - started_at < 2
     assert (back.status_code, back.json()) == (200, {"live": None})
+
+
+@pytest.mark.usefixtures("main_job")
+def test_a_version_with_which_something_expected_would_not_hold_is_refused_by_name(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(promotion, "verdicts", lambda profile: [])
+    for text in PARAPHRASES:
+        accept(tenant, text, text)
+    ingest_all(tenant)
+    train = Document.objects.get(public_id__startswith="Train")
+    question = PARAPHRASES[train.public_id]
+    one = Expectation.objects.create(tenant=tenant, question=question, document=train, within=1)
+    Expectation.objects.create(tenant=tenant, question="off", kind="cites", document=train, is_enabled=False)
+    by_words, by_meaning = draft(tenant, vector_weight=0.0), draft(tenant, vector_weight=0.8)
+    assert f"1 of what must hold would not. “{question}”:" in reasons(by_words)
+    assert promotion.promote(by_meaning).state == "live"
+    named = draft(tenant, "manuals", vector_weight=0.0)
+    assert promotion.promote(named).state == "live"  # no expectation is asked with this profile
+    one.profile = "manuals"
+    one.save()
+    assert question in reasons(draft(tenant, "manuals", vector_weight=0.0))
+
+
+@pytest.mark.usefixtures("main_job")
+def test_no_version_goes_live_while_expectations_cannot_be_asked(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(promotion, "verdicts", lambda profile: [])
+    accept(tenant, "a", "A text.")
+    ingest_all(tenant)
+    Expectation.objects.create(tenant=tenant, question="text", document=Document.objects.get())
+    settings.OPENSEARCH_URL = "http://127.0.0.1:1"
+    with pytest.raises(Unavailable):
+        promotion.promote(draft(tenant, vector_weight=0.8))
 
 
 def test_the_api_lists_and_makes_versions_of_the_keys_tenant_alone(

@@ -1,6 +1,6 @@
 """Relevance: what is refused before any generation."""
 
-from search.relevance import is_relevant, words_held
+from search.relevance import relevance, words_held
 from search.types import ContextPassage, Scores
 from tests.search.passages import make_hit
 
@@ -12,11 +12,11 @@ def passages(cosine: float | None) -> tuple[ContextPassage, ...]:
 
 
 def relevant(question: str, cosine: float | None) -> bool:
-    return is_relevant(question, passages(cosine), least_cosine=0.4)
+    return relevance(question, passages(cosine)) >= 0.4
 
 
 def test_nothing_found_is_not_relevant() -> None:
-    assert not is_relevant("warranty", (), least_cosine=0.0)
+    assert relevance("warranty", ()) < 0.0
 
 
 def test_a_near_passage_is_relevant_even_without_shared_words() -> None:

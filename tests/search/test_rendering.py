@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from search.generations import Usage
-from search.rendering import answer_json, citation_json, hit_json, reading_json, search_json
-from search.types import Answer, Citation, FacetValue, QueryReading, Scores, SearchResult, Total
+from search.rendering import Answer, answer_json, citation_json, hit_json, reading_json, search_json
+from search.types import Citation, FacetValue, QueryReading, Scores, SearchResult, Total
 from search.understanding import parse
 from tests.search.passages import make_document, make_hit
 
@@ -72,5 +72,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "timings": {},
         "usage": {"prompt_tokens": 2, "completion_tokens": 3},
         "degraded": [],
+        "unsupported": [],
+        "relevance": None,
     }
     assert set(body["citations"][0]) == {"marker", "document", "chunk", "quote", "url"}

@@ -164,7 +164,7 @@ def test_a_bad_citation_is_gone_from_done(headers: dict[str, str], double: ChatD
     events = stream(headers)
     done = events[-1][1]
     assert done["answer"] == "Parental leave lasts sixteen weeks [1]. It costs 99 EUR. See."
-    assert done["degraded"] == ["citation_removed"]
+    assert done["degraded"] == ["citation_removed", "answer_unsupported"]
     assert "[7]" not in "".join(data["text"] for name, data in events if name == "token")
 
 

@@ -1,33 +1,22 @@
-"""Measure judged sets: each is loaded into a throw-away tenant, asked in each mode, and dropped."""
+"""Measure judged sets in each mode: with the weights that a probe of each finds, as shipped, unless one is given."""
 
-import time
 from argparse import ArgumentTypeError
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from embedded.command import ServicesCommand
-from ingestion import jobs
-from ingestion.exceptions import IngestionError
-from ingestion.services import judged_sets, probe, throwaway
-from ingestion.services.judged_sets import Loaded, Workers
+from ingestion.management.commands._judged_sets import JudgedSetsCommand, LoadedSet
 from search.embeddings import get_embedder
 from search.evaluation import runs
 from search.evaluation.asking import DEEP_DEPTH, MODES, RERANK, Asking, as_readers_ask
-from search.evaluation.datasets import JudgedSet, read_set
-from search.evaluation.runs import Figures, MetadataFilter, Run
-from search.exceptions import SearchError
-from search.models import SearchIndex, Tenant
+from search.evaluation.runs import Figures, Run
+from search.models import Tenant
 from search.types import Principal
 
-_MISSING_SHOWN = 3
-_PROGRESS_SECONDS = 5.0
 
-
-class Command(ServicesCommand):
+class Command(JudgedSetsCommand):
     help = "Load BEIR folders into throw-away tenants and print nDCG@10, recall@100 and MRR@10 by mode."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,34 +27,15 @@ class Command(ServicesCommand):
             metavar="X",
             help="the vector leg's weight, in place of what a probe of each set finds",
         )
-        parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
         parser.add_argument(
             "--modes", type=_modes, help=f"of {','.join(MODES)} (default: all that can be run)"
         )
-        parser.add_argument(
-            "--metadata-filter",
-            action="append",
-            default=[],
-            type=_metadata_filter,
-            metavar="SET:QUERYKEY=DOCKEY",
-            help="ask each query of SET under the filter DOCKEY = its QUERYKEY; may be given more than once",
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._said_at = 0.0
         self._vector_weight: float | None = options["vector_weight"]
-        filters: dict[str, MetadataFilter] = dict(options["metadata_filter"])
-        modes = self._modes(options["modes"])
-        try:
-            sets = _read_sets(options["folders"], filters)
-            jobs.parser()  # before the model is loaded, as a worker does it
-            outcomes = {
-                judged.name: self._evaluate(judged, modes, filters.get(judged.name)) for judged in sets
-            }
-        except (SearchError, IngestionError) as error:
-            raise CommandError(str(error)) from error
-        except KeyboardInterrupt as interrupt:
-            raise CommandError("Interrupted; the throw-away tenant is dropped.") from interrupt
+        self.probes = self._vector_weight is None
+        self._asked_modes = self._modes(options["modes"])
+        outcomes = self.measure_sets(options)
         self._print_table({name: figures for name, (_, figures) in outcomes.items()})
         self.write_json(_as_json(outcomes, self._vector_weight), options["json"])
 
@@ -76,33 +46,8 @@ class Command(ServicesCommand):
             self.stderr.write("rerank is left out: no reranker is set (SEARCH_RERANK_MODEL).")
         return tuple(mode for mode in asked or MODES if mode != RERANK)
 
-    def _evaluate(
-        self, judged: JudgedSet, modes: tuple[str, ...], metadata_filter: MetadataFilter | None
-    ) -> tuple[dict[str, Any], dict[str, Figures]]:
-        started = time.monotonic()
-        with throwaway.throwaway_tenant("evaluate") as tenant:
-            loaded = self._load(tenant, judged, metadata_filter)
-            seconds = round(time.monotonic() - started, 1)
-            probed = self._probe(tenant)
-            figures = {}
-            for mode in modes:
-                asking = self._asking(tenant, mode)
-                figures[mode] = self._run(judged, Run(asking, loaded.id_prefix, metadata_filter))
-            self._say(f"{judged.name}: dropping its tenant", always=True)
-        loading = {"documents": loaded.documents, "chunks": loaded.chunks, "seconds": seconds}
-        return loading | {"not_loaded": len(loaded.missing), "probe": probed}, figures
-
-    def _probe(self, tenant: Tenant) -> dict[str, Any]:
-        """As after a real index build. Returns what it found; nothing where a weight is given."""
-        version = SearchIndex.objects.filter(tenant=tenant, state=SearchIndex.State.LIVE).first()
-        if self._vector_weight is not None or version is None:
-            return {}
-        probed = probe.run(version)
-        weights = ", ".join(f"{language} {weight}" for language, weight, _ in probed.vector_weights)
-        self._say(
-            f"{tenant.slug}: probed in {probed.probe['seconds']} s: {weights or 'the default'}", always=True
-        )
-        return dict(probed.probe)
+    def measure(self, loaded: LoadedSet) -> tuple[dict[str, Any], dict[str, Figures]]:
+        return dict(loaded.loading), {mode: self._run(loaded, mode) for mode in self._asked_modes}
 
     def _asking(self, tenant: Tenant, mode: str) -> Asking:
         asking = as_readers_ask(Principal(tenant.pk, tenant.uuid), mode)
@@ -110,41 +55,20 @@ class Command(ServicesCommand):
             return asking
         return replace(asking, profile=replace(asking.profile, vector_weight=self._vector_weight))
 
-    def _load(self, tenant: Tenant, judged: JudgedSet, metadata_filter: MetadataFilter | None) -> Loaded:
-        loaded = judged_sets.load(
-            tenant,
-            judged,
-            workers=Workers(claim=jobs.run_claim, sync=jobs.run_sync),
-            needs_title=metadata_filter is not None and metadata_filter.doc_key == judged_sets.TITLE,
-            progress=lambda text: self._say(f"{judged.name}: {text}"),
-        )
-        counts = ", ".join(f"{count} {state}" for state, count in loaded.documents.items())
-        self._say(f"{judged.name}: documents {counts}; {loaded.chunks} chunks", always=True)
-        for reason in loaded.missing[:_MISSING_SHOWN]:
-            self._say(f"{judged.name}: NOT LOADED: {reason}", always=True)
-        return loaded
-
-    def _run(self, judged: JudgedSet, run: Run) -> Figures:
+    def _run(self, loaded: LoadedSet, mode: str) -> Figures:
+        judged = loaded.judged
+        run = Run(self._asking(loaded.tenant, mode), loaded.id_prefix, loaded.metadata_filter)
         asked = 0
 
         def done() -> None:
             nonlocal asked
             asked += 1
-            self._say(f"{judged.name}: {run.asking.mode}, {asked} of {len(judged.queries)} queries")
+            self.say(f"{judged.name}: {mode}, {asked} of {len(judged.queries)} queries")
 
         figures = runs.figures(runs.rankings(run, judged.queries, done=done), judged)
         if figures.degraded:
-            self._say(
-                f"{judged.name}: {run.asking.mode}: {figures.degraded} searches were DEGRADED", always=True
-            )
+            self.say(f"{judged.name}: {mode}: {figures.degraded} searches were DEGRADED", always=True)
         return figures
-
-    def _say(self, text: str, *, always: bool = False) -> None:
-        """Progress, at most every few seconds."""
-        if always or time.monotonic() - self._said_at >= _PROGRESS_SECONDS:
-            self._said_at = time.monotonic()
-            self.stderr.write(text)
-            self.stderr.flush()
 
     def _print_table(self, outcomes: dict[str, dict[str, Figures]]) -> None:
         row = "{:<24} {:<8} {:>8} {:>11} {:>8} {:>8} {:>8}"
@@ -167,25 +91,6 @@ def _weight(text: str) -> float:
     if not 0.0 <= weight <= 1.0:
         raise ArgumentTypeError(f"{text} does not lie from 0 to 1")
     return weight
-
-
-def _metadata_filter(text: str) -> tuple[str, MetadataFilter]:
-    name, colon, keys = text.partition(":")
-    query_key, equals, doc_key = keys.partition("=")
-    if not (name and colon and query_key and equals and doc_key):
-        raise ArgumentTypeError(f"{text!r} is not SET:QUERYKEY=DOCKEY")
-    return name, MetadataFilter(query_key, doc_key)
-
-
-def _read_sets(folders: list[Path], filters: dict[str, MetadataFilter]) -> list[JudgedSet]:
-    """Everything is read before the first set is loaded: a mistake shows at once."""
-    sets = [read_set(folder) for folder in folders]
-    names = [judged.name for judged in sets]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise CommandError(f"Two sets are called {doubled[0]}: a set's name is the last part of its path.")
-    if unknown := sorted(set(filters) - set(names)):
-        raise CommandError(f"--metadata-filter names {unknown[0]}, which is none of the sets.")
-    return sets
 
 
 def _as_json(

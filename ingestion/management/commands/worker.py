@@ -14,6 +14,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from ingestion import jobs, outbox
+from ingestion.services import expectations
 from search.evaluation import lab_jobs
 
 logger = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ def _sweep_regularly(stopped: threading.Event) -> None:
             jobs.sweep()
             outbox.publish_metrics()
             lab_jobs.publish_metrics()
+            expectations.publish_metrics()
         except DatabaseError as error:
             logger.warning("sweep_failed", error=str(error))
         finally:

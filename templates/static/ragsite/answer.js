@@ -87,6 +87,7 @@ const RagsiteAnswer = (() => {
       this.documentUrl = documentUrl;
       this.text = "";
       this.citations = new Map();
+      this.unsupported = [];
       this.isOver = false;
       document.getElementById("answer").hidden = false;
       part("text").textContent = "";
@@ -121,6 +122,7 @@ const RagsiteAnswer = (() => {
       this.isOver = true;
       this.text = body.answer || this.text;
       this.citations = new Map(body.citations.map((citation) => [citation.marker.replace(/\D/g, ""), citation]));
+      this.unsupported = body.unsupported.filter((one) => !one.removed);
       this.render();
       this.close(body.refused ? "Nothing relevant was found" : body.generator === "extractive" ? "Quoted from the documents" : "Written from the sources below");
       if (!this.text) part("text").textContent = "There is no answer, but the results below may hold it.";
@@ -165,15 +167,32 @@ const RagsiteAnswer = (() => {
       part("sources").querySelector("ol").replaceChildren(...numbers.map((number) => this.source(number)));
     }
 
+    // The answer with its sentences marked that have no support.
     pieces() {
+      const texts = JSON.parse(document.getElementById("unsupported-texts").textContent);
       const pieces = [];
       let from = 0;
-      for (const match of this.text.matchAll(MARKER)) {
+      for (const { sentence, reason } of this.unsupported) {
+        const at = this.text.indexOf(sentence, from);
+        if (at < 0) continue;
+        const why = element("span", "visually-hidden", ` (${texts[reason]})`);
+        const marked = element("span", "unsupported", ...this.cited(sentence), why);
+        marked.title = texts[reason];
+        pieces.push(...this.cited(this.text.slice(from, at)), marked);
+        from = at + sentence.length;
+      }
+      return [...pieces, ...this.cited(this.text.slice(from))];
+    }
+
+    cited(text) {
+      const pieces = [];
+      let from = 0;
+      for (const match of text.matchAll(MARKER)) {
         if (!this.citations.has(match[1])) continue;
-        pieces.push(this.text.slice(from, match.index), link("cite", `#source-${match[1]}`, match[1], `Source ${match[1]}`));
+        pieces.push(text.slice(from, match.index), link("cite", `#source-${match[1]}`, match[1], `Source ${match[1]}`));
         from = match.index + match[0].length;
       }
-      return [...pieces, this.text.slice(from)];
+      return [...pieces, text.slice(from)];
     }
 
     source(number) {
