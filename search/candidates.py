@@ -123,9 +123,7 @@ def _find(
     # Explained hits are those of the profile's depth: the parts of a score are read back at one depth.
     is_full = len(retrieved.candidates) == size < query.DEEPEST
     if len(kept) < needed and is_full and not asked.request.explain:
-        deeper = replace(again, depth=query.DEEPEST, size=2 * query.DEEPEST)
-        retrieved, deep = _visible_candidates(asked, deeper, enough=needed)
-        kept = _joined(kept, deep, one_a_document=asked.request.group_by == "document")
+        retrieved, kept = _deeper(asked, _deepest(wanted), kept, enough=needed)
     retrieved = replace(
         retrieved,
         total=counted.total,
@@ -137,7 +135,8 @@ def _find(
 
 
 def all_candidates(asked: Asked) -> Found:
-    """Every visible candidate as deep as the legs look, for whoever wants to know where one of them stands."""
+    """Every visible candidate as deep as the legs look for this page, for whoever wants to know where one of them
+    stands. `wanted.depth` says how deep that was."""
     return as_meant(asked, partial(_find_all, asked))
 
 
@@ -145,7 +144,23 @@ def _find_all(
     asked: Asked, wanted: retrieval.CandidatesQuery, curation: Curation, reading: QueryReading
 ) -> Found:
     retrieved, kept = _visible_candidates(asked, wanted, enough=wanted.depth)
+    is_full = len(retrieved.candidates) == wanted.depth < query.DEEPEST
+    if len(kept) < _needed(asked) and is_full and not asked.request.explain:
+        wanted = _deepest(wanted)
+        retrieved, kept = _deeper(asked, wanted, kept, enough=wanted.depth)
     return _with_pins(asked, Found(reading, kept, retrieved, wanted, curation))
+
+
+def _deepest(wanted: retrieval.CandidatesQuery) -> retrieval.CandidatesQuery:
+    return replace(wanted, depth=query.DEEPEST, size=2 * query.DEEPEST, counting=None, words=())
+
+
+def _deeper(
+    asked: Asked, wanted: retrieval.CandidatesQuery, kept: Kept, *, enough: int
+) -> tuple[Retrieved, Kept]:
+    """What was kept, then what only the deepest look finds."""
+    retrieved, deep = _visible_candidates(asked, wanted, enough=enough)
+    return retrieved, _joined(kept, deep, one_a_document=asked.request.group_by == "document")
 
 
 def _joined(kept: Kept, deep: Kept, *, one_a_document: bool) -> Kept:

@@ -82,6 +82,7 @@ class RankingFacts:
 
     `place` is among fused, visible results, of which the page shows `first` to `last` and `window` were read back.
     `shown` is the place on the page. `passage_lost`: another passage of its document stands for the one that is sought.
+    `is_listed`: the words' matches are listed in a fixed order, all of them, the last ones by a cursor alone.
     """
 
     lexical_rank: int | None
@@ -94,6 +95,7 @@ class RankingFacts:
     shown: int | None
     passage_lost: bool = False
     is_refused: bool = False
+    is_listed: bool = False
 
 
 def record_stage(facts: RecordFacts | None, now: datetime) -> Stage | None:
@@ -133,6 +135,8 @@ def ranking_stage(index: IndexFacts, ranking: RankingFacts) -> Stage:
             return Stage.BELOW_THRESHOLD
         return Stage.COLLAPSED if ranking.passage_lost else Stage.FOUND
     if ranking.place is None:
+        if ranking.is_listed and index.lexical is not None:
+            return Stage.BELOW_PAGE
         return _lost_by_the_legs(index)
     if not ranking.is_reranked:
         return Stage.BELOW_PAGE

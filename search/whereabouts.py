@@ -9,12 +9,14 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from search import answers, candidates, filters, query, retrieval, services
+from search import answers, candidates, facets, filters, query, retrieval, services
 from search.asked import Asked
 from search.candidates import Found
 from search.explanation import legs_windows
+from search.listing import all_listed
 from search.metrics import StageClock
 from search.models import Document, Edition
+from search.ordering import is_listed
 from search.profiles import retrieval_settings
 from search.rule_sets import current_rules
 from search.stages import (
@@ -66,7 +68,7 @@ def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) ->
     stopped = record_stage(facts, now)
     if asked is None or record is None or stopped is not None:
         return Whereabouts(stopped or Stage.PENDING, facts)
-    found = candidates.all_candidates(asked)
+    found = all_listed(asked) if is_listed(request) else candidates.all_candidates(asked)
     index = _index_facts(asked, found, record, passage=sought.passage, now=now)
     if (stopped := index_stage(index)) is not None:
         return Whereabouts(stopped, facts, index)
@@ -82,9 +84,7 @@ def _asked(principal: Principal, request: SearchRequest) -> Asked | None:
         return None
     filters.parse(request.filters, target.schema)
     profile = retrieval_settings(target, request.profile, overrides=request.settings)
-    return Asked(
-        principal, replace(request, explain=True), target, profile, StageClock(), current_rules(target)
-    )
+    return Asked(principal, request, target, profile, StageClock(), current_rules(target))
 
 
 def _record(principal: Principal, target: IndexTarget | None, public_id: str) -> _Record | None:
@@ -110,13 +110,15 @@ def _index_facts(
     hidden = hidden_documents(principal.tenant_id)
     parsed = found.reading.parsed
     conditions = candidates.typed_conditions(asked, parsed)
+    selected = facets.selections(asked.request.facet_filters or {}, asked.target.schema)
     allowed = filters.door(principal, now=now, hidden=hidden, filters=conditions)
+    door = query.text_conditions(allowed, found.legs, excluded=parsed.excluded)
     own = query.own_passages(record.document_id, record.edition, ordinal=passage)
     seen = retrieval.seen_in_index(
         asked.target.name,
         found.wanted.legs,
         open_door=[*own, filters.door(principal, now=now, hidden=hidden)],
-        door=[*own, query.text_conditions(allowed, found.legs, excluded=parsed.excluded)],
+        door=[*own, filters.narrowed(door, selected.values())],
     )
     return IndexFacts(
         passages=seen.passages,
@@ -129,8 +131,10 @@ def _index_facts(
 
 def _ranking(asked: Asked, found: Found, record: _Record, sought: Sought) -> tuple[RankingFacts, Hit | None]:
     request = asked.request
+    # Explained hits are those of the profile's depth: an explained search does not look deeper.
+    shown_by = replace(request, explain=request.explain or found.wanted.depth <= asked.profile.k)
     result = services.retrieve(
-        asked.principal, request, clock=StageClock(), target=asked.target, rules=asked.rules
+        asked.principal, shown_by, clock=StageClock(), target=asked.target, rules=asked.rules
     )
     own = [(at, hit) for at, hit in enumerate(result.hits, 1) if hit.document.id == record.document_id]
     exact = [(at, hit) for at, hit in own if sought.passage in (None, hit.ordinal)]
@@ -149,6 +153,7 @@ def _ranking(asked: Asked, found: Found, record: _Record, sought: Sought) -> tup
         passage_lost=bool(shown) and not exact,
         is_refused=sought.asks
         and answers.is_refused(request.query, result.hits, asked.target, asked.profile),
+        is_listed=is_listed(request),
     )
     return facts, shown[1] if shown else None
 
