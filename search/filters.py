@@ -17,6 +17,7 @@ PUBLIC = "*"  # in the index's `access`: every principal of the tenant
 MAX_DEPTH = 8
 MAX_CONDITIONS = 100
 MAX_VALUES = 1000
+_LAST_MOMENT = "9999-12-31T23:59:59.999Z"
 
 _EQUALITY = frozenset({"eq", "ne", "in", "nin", "exists"})
 _RANGE = frozenset({"gt", "gte", "lt", "lte"})
@@ -231,7 +232,7 @@ def _date_range(op: str, value: date | datetime) -> Clause:
     """A date without a time means its whole day (UTC)."""
     if isinstance(value, datetime):
         return {"gte": value.isoformat(), "lte": value.isoformat()} if op == "eq" else {op: value.isoformat()}
-    day, following = value.isoformat(), (value + timedelta(days=1)).isoformat()
+    day, following = value.isoformat(), _following(value)
     ranges = {
         "eq": {"gte": day, "lt": following},
         "gt": {"gte": following},
@@ -240,6 +241,11 @@ def _date_range(op: str, value: date | datetime) -> Clause:
         "lte": {"lt": following},
     }
     return ranges[op]
+
+
+def _following(day: date) -> str:
+    """The day after; of the last one that there is, its last moment."""
+    return _LAST_MOMENT if day == date.max else (day + timedelta(days=1)).isoformat()
 
 
 def _not(clause: Clause) -> Clause:

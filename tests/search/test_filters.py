@@ -142,3 +142,12 @@ def test_the_callers_filter_can_only_narrow_the_door() -> None:
     clauses = door(principal, now=NOW, filters=everything)["bool"]["filter"]
     assert {"terms": {"access": ["*"]}} in clauses
     assert len(clauses) == 3
+
+
+@pytest.mark.parametrize("op", ["eq", "gt", "gte", "lt", "lte"])
+def test_the_last_day_there_is_may_be_filtered_by(op: str) -> None:
+    schema = schema_of([("due", "date")])
+    node = parse({"field": "due", "op": op, "value": "9999-12-31"}, schema)
+    assert node is not None
+    [bounds] = to_clause(node)["range"].values()
+    assert all(bound.startswith("9999-12-31") for bound in bounds.values())
