@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import APIException, MethodNotAllowed, UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -46,6 +46,7 @@ from search.follow_ups import with_standalone_question
 from search.generation import get_generator
 from search.generations import Generation, Piece, Usage
 from search.metrics import QUERIES
+from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
 from search.serializers import AskSerializer
 from search.types import AskRequest, Principal
@@ -231,10 +232,7 @@ def read_json(request: HttpRequest) -> tuple[Principal, Any]:
     principal = authenticate_key(request.headers.get("Authorization", ""))
     if request.content_type != "application/json":
         raise UnsupportedMediaType(request.content_type or "")
-    try:
-        return principal, orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        raise ParseError(f"The body is not JSON: {error}") from error
+    return principal, parsed_json(request.body)
 
 
 async def _opened(read: Callable[[], Asked]) -> tuple[Asked, Question]:
