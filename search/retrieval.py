@@ -275,7 +275,8 @@ def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
         _ensured_pipelines.clear()
     if status in (404, 429, 500, 502, 503, 504) or "is not defined" in reason:
         return OpenSearchUnavailable(f"OpenSearch can not search now ({reason}).")
-    return RuntimeError(f"OpenSearch refused the query: {reason}")
+    causes = "; ".join(str(cause.get("reason")) for cause in error.get("root_cause", ()))
+    return RuntimeError(f"OpenSearch refused the query: {reason}: {causes}")
 
 
 def _pipeline(request: CandidatesQuery) -> query.Body | str | None:
