@@ -289,3 +289,14 @@ def test_the_most_frequent_values_come_first_periods_from_the_newest(filled: Ten
     assert len(counts) == 2
     assert counts == sorted(counts, reverse=True)
     assert [entry["value"] for entry in body["facets"]["due"]] == ["2023", "2022", "2021", "2020"]
+
+
+def test_ranges_are_counted_between_numbers_of_any_size(filled: Tenant) -> None:
+    bounds = ((None, 2**63), (-(2**63), 2**64 - 1), (2**64 - 1, 1e299))
+    request = SearchRequest("valve pump", facets=(FacetRequest("year", ranges=bounds),))
+    counts = [
+        entry["count"]
+        for entry in services.search(Principal(filled.pk, filled.uuid, ()), request)["facets"]["year"]
+    ]
+    assert counts[0] == counts[1] > 0
+    assert counts[2] == 0
