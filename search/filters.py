@@ -165,14 +165,14 @@ def _scalar(name: str, kind: FieldType, value: Any) -> Any:
 
 
 def parse_date(value: str) -> date | datetime | None:
-    """An ISO date or date-time (UTC when it names no zone); None when it is neither."""
+    """An ISO date, or a date-time in UTC (taken as such when it names no zone); None when it is neither."""
     try:
         if len(value) == 10:
             return date.fromisoformat(value)
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # in UTC, the year may be 0 or 10000
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def to_clause(node: Filter) -> Clause:

@@ -151,3 +151,22 @@ def test_the_last_day_there_is_may_be_filtered_by(op: str) -> None:
     assert node is not None
     [bounds] = to_clause(node)["range"].values()
     assert all(bound.startswith("9999-12-31") for bound in bounds.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("2024-01-01T00:00:00+00:00:30", "2023-12-31T23:59:30+00:00"),
+        ("2024-01-01T00:00:00-05:30", "2024-01-01T05:30:00+00:00"),
+        ("2024-01-01 10:00", "2024-01-01T10:00:00+00:00"),
+    ],
+)
+def test_a_moment_is_sent_as_the_engine_reads_it(written: str, sent: str) -> None:
+    bounds = clause({"field": "due", "op": "gt", "value": written})["range"]["metadata.date.due"]
+    assert bounds == {"gt": sent}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_moment_outside_the_years_that_there_are_is_refused(moment: str) -> None:
+    with pytest.raises(InvalidFilter, match="date values are taken"):
+        parse({"field": "due", "op": "eq", "value": moment}, SCHEMA)
