@@ -98,13 +98,17 @@ class _Parser:
             raise InvalidFilter(f"A filter is an object, not {_kind(raw)}.")
         if depth > MAX_DEPTH:
             raise InvalidFilter(f"Filters may be nested {MAX_DEPTH} deep at most.")
-        self.conditions += 1
-        if self.conditions > MAX_CONDITIONS:
-            raise InvalidFilter(f"A filter may have {MAX_CONDITIONS} conditions at most.")
+        self._count(1)
         for op in ("and", "or", "not"):
             if op in raw:
                 return self._group(op, raw, depth=depth)
         return self._comparison(raw)
+
+    def _count(self, conditions: int) -> None:
+        self.conditions += conditions
+        if self.conditions > MAX_CONDITIONS:
+            message = f"A filter may have {MAX_CONDITIONS} conditions at most; each date of a list is one."
+            raise InvalidFilter(message)
 
     def _group(self, op: str, raw: Mapping[str, Any], *, depth: int) -> Group:
         if len(raw) != 1:
@@ -128,7 +132,10 @@ class _Parser:
             raise _refused(name, f"The op {op!r} does not fit a {spec.type} field; it takes {allowed}.")
         if "value" not in raw and op != "exists":
             raise _refused(name, f"The op {op!r} needs a value.")
-        return Comparison(spec, op, _value(name, spec.type, op, raw.get("value", True)))
+        value = _value(name, spec.type, op, raw.get("value", True))
+        if spec.type is FieldType.DATE and isinstance(value, tuple):
+            self._count(len(value) - 1)  # the engine has a list of dates as so many clauses
+        return Comparison(spec, op, value)
 
 
 def _refused(name: str, message: str) -> InvalidFilter:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from search.exceptions import InvalidFilter
-from search.filters import door, parse, schema_of, to_clause
+from search.filters import MAX_CONDITIONS, door, parse, schema_of, to_clause
 from search.types import Principal
 
 SCHEMA = schema_of(
@@ -170,3 +170,12 @@ def test_a_moment_is_sent_as_the_engine_reads_it(written: str, sent: str) -> Non
 def test_a_moment_outside_the_years_that_there_are_is_refused(moment: str) -> None:
     with pytest.raises(InvalidFilter, match="date values are taken"):
         parse({"field": "due", "op": "eq", "value": moment}, SCHEMA)
+
+
+@pytest.mark.parametrize("op", ["in", "nin"])
+def test_each_date_of_a_list_is_a_condition(op: str) -> None:
+    days = [f"{year}-01-31" for year in range(2000, 2000 + MAX_CONDITIONS)]
+    with pytest.raises(InvalidFilter, match="each date of a list"):
+        parse({"and": [{"field": "due", "op": op, "value": days}]}, SCHEMA)
+    assert parse({"field": "due", "op": op, "value": days}, SCHEMA)
+    assert parse({"field": "area", "op": op, "value": [*days, *map(str, range(900))]}, SCHEMA)

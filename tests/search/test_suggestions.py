@@ -138,3 +138,13 @@ def test_the_page_suggests_to_its_reader_alone(titled: Tenant, client: Client) -
     Tenant.objects.filter(pk=titled.pk).update(is_public=True)
     answer = client.get("/t/acme/suggest", {"q": "pump"})
     assert [suggestion["text"] for suggestion in answer.json()["suggestions"]] == ["Pump P-4711: first start"]
+
+
+def test_as_many_words_as_are_taken_stay_under_the_engines_limit(
+    tenant: Tenant, principal: Principal
+) -> None:
+    """Each has a neighbour for every letter, one slip away."""
+    words = [f"{first}{last}" for first in ("ab", "cd") for last in "abcdefghijklmnopqrstuvwxy"]
+    accept(tenant, "words", "All of them.", title=" ".join(words))
+    ingest_all(tenant)
+    assert suggested(principal, " ".join(words)) == [" ".join(words)]
