@@ -120,7 +120,12 @@ def test_a_selection_that_does_not_fit_its_field_is_refused(field: str, value: A
 
 
 def test_a_hundred_values_may_be_selected_of_all_facets_together() -> None:
-    chosen = {"team": ["hr"] * 30, "year": [2024] * 30, "due": ["2024"] * 30, "metadata.team": ["it"] * 10}
+    chosen: dict[str, list[Any]] = {
+        "team": ["hr"] * 30,
+        "year": [2024] * 30,
+        "due": ["2024"] * 30,
+        "metadata.team": ["it"] * 10,
+    }
     assert facets.selections(chosen, SCHEMA).keys() == chosen.keys()
     with pytest.raises(InvalidFilter, match="100 values"):
         facets.selections(chosen | {"draft": [True]}, SCHEMA)
