@@ -12,6 +12,7 @@ from search.exceptions import InvalidRequest
 from search.facets import RANGE_SEPARATOR
 from search.feedback import Rating
 from search.filters import BUILT_IN
+from search.models import Feedback
 from search.ordering import RELEVANCE
 from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, SearchRequest
 
@@ -152,15 +153,17 @@ def _own_fields(schema: FieldSchema) -> list[str]:
 
 
 def rating(params: QueryDict) -> Rating:
-    """A thumb of the page: `up` or `down` holds the document's id, or nothing for the answer. Raises InvalidRequest."""
+    """A thumb of the page: `up` or `down` holds the document's id, or nothing for the answer; `click` that of one that
+    was opened. Raises InvalidRequest.
+    """
     try:
         request_id = UUID(params.get("request_id", ""))
     except ValueError as error:
         raise InvalidRequest("There is no such request.") from error
-    is_up = "up" in params
-    if is_up == ("down" in params):
-        raise InvalidRequest("A rating is either up or down.")
-    document = params.get("up" if is_up else "down", "")
+    said = [rating for rating in Feedback.Rating if rating.name.lower() in params]
+    if len(said) != 1:
+        raise InvalidRequest("A rating is either up or down, or a click.")
+    document = params.get(said[0].name.lower(), "")
     if len(document) > 512:
         raise InvalidRequest("There is no such document.")
-    return Rating(request_id, is_up, document)
+    return Rating(request_id, said[0], document)

@@ -12,6 +12,7 @@ from rest_framework.fields import empty
 from search import profile_settings
 from search.facets import INTERVALS, MAX_SELECTED
 from search.feedback import Rating
+from search.models import Feedback
 from search.ordering import RELEVANCE
 from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
 
@@ -170,14 +171,20 @@ class SuggestSerializer(StrictSerializer):
 
 
 class RatingField(serializers.Field):  # type: ignore[type-arg]
-    """`up` or `down`, or 1 and -1."""
+    """`up` or `down`, or 1 and -1; `click`: the document was opened."""
 
-    _VALUES: ClassVar = {"up": True, "down": False, 1: True, -1: False}
+    _VALUES: ClassVar[dict[str | int, Feedback.Rating]] = {
+        "up": Feedback.Rating.UP,
+        "down": Feedback.Rating.DOWN,
+        "click": Feedback.Rating.CLICK,
+        1: Feedback.Rating.UP,
+        -1: Feedback.Rating.DOWN,
+    }
 
-    def to_internal_value(self, data: Any) -> bool:
+    def to_internal_value(self, data: Any) -> Feedback.Rating:
         if isinstance(data, bool) or not isinstance(data, str | int) or data not in self._VALUES:
-            raise serializers.ValidationError('Send "up" or "down".')
-        return bool(self._VALUES[data])
+            raise serializers.ValidationError('Send "up", "down" or "click".')
+        return self._VALUES[data]
 
 
 class FeedbackSerializer(StrictSerializer):

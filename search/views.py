@@ -196,13 +196,16 @@ def _asked(request: HttpRequest, slug: str) -> Asked:
 
 @require_POST
 def page_feedback(request: HttpRequest, slug: str) -> HttpResponse:
-    """A thumb on a result or an answer; with JavaScript off it leads back to where it was given."""
+    """A thumb on a result or an answer, or a click on a result, which nobody waits for.
+
+    With JavaScript off a thumb leads back to where it was given.
+    """
     reader = _reader(request, get_object_or_404(Tenant, slug=slug))
     try:
         feedback.rate(reader.principal, page_query.rating(request.POST))
     except InvalidRequest as error:
         return _rendered(request, "search/page.html", _empty_page(reader), failure=error)
-    if request.headers.get("X-Requested-With") == "fetch":
+    if request.headers.get("X-Requested-With") == "fetch" or "click" in request.POST:
         return HttpResponse(status=204)
     address = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(address, allowed_hosts={request.get_host()})

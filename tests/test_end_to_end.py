@@ -208,8 +208,10 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _pin_from_a_preview(page)
         _ask_why_it_is_not_there(page)
         _rate_a_result(page)
+        _keep_queries(page)
         _judge_and_compare(page)
         _go_live_and_back(page)
+        _grade_by_clicks(page)
         _delete_a_document(page)
         page.goto("/?q=E-42&mode=lexical")
         expect(page.locator("#results-title")).to_contain_text("No results")
@@ -466,6 +468,32 @@ def _go_live_and_back(page: Page) -> None:
     _shoot(page, "admin-profile-rolled-back")
     _ask(page, "What does alarm E-42 of the pump mean?")
     expect(page.locator("#answer-status")).to_have_text("Quoted from the documents", timeout=30_000)
+
+
+def _keep_queries(page: Page) -> None:
+    """The web process knows of it within ten seconds, before which the next steps are not done."""
+    page.goto("/admin/search/tenant/")
+    page.get_by_role("link", name="Acme").first.click()
+    page.get_by_label("Keeps queries").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert").or_(page.get_by_text("was changed successfully")).first).to_be_visible()
+
+
+def _grade_by_clicks(page: Page) -> None:
+    """What a reader opens is a grade that the lab takes in."""
+    page.goto("/?q=soup+of+the+canteen")
+    with page.expect_response("**/feedback") as kept:
+        page.locator(".hit-title a").first.click()
+    assert kept.value.status == 204
+    expect(page.locator("h1")).to_contain_text("canteen")
+    page.goto("/admin/search/feedback/")
+    expect(page.get_by_role("row", name="soup of the canteen")).to_contain_text("Click")
+    _shoot(page, "admin-ratings")
+    page.goto("/admin/search/queryset/")
+    page.get_by_role("link", name="Handbook").click()
+    _press(page, "Take in ratings")
+    expect(page.get_by_text("Took 1 grades from ratings and clicks of 1 queries.")).to_be_visible()
+    _shoot(page, "admin-lab-ratings")
 
 
 def _press(page: Page, button: str) -> None:

@@ -14,6 +14,6 @@ class FeedbackAdmin(ReadOnly, TenantScopedAdmin):
     search_fields = ("query", "document", "comment")
     fields = ("tenant", "request_id", "kind", "query", "document", "rating", "comment", "created_at")
 
-    @column("rating", label={"Up": "success", "Down": "danger"})
+    @column("rating", label={"Up": "success", "Down": "danger", "Click": "info"})
     def rating_label(self, obj: Feedback) -> str:
         return obj.get_rating_display()

@@ -32,7 +32,8 @@ class Tenant(models.Model):
     )
     keeps_queries = models.BooleanField(
         default=False,
-        help_text="Readers' ratings are kept with the words that they searched for, so that they can be judged by.",
+        help_text="Readers' ratings, and which results they open, are kept with the words that they searched for, so "
+        "that they can be judged by.",
     )
     content_version = models.BigIntegerField(default=0, editable=False)
     curation_version = models.BigIntegerField(default=0, editable=False)
