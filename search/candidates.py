@@ -116,10 +116,9 @@ def _find(
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
     counted = retrieved
-    again = replace(wanted, counting=None, words=())
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
         size = wanted.depth
-        retrieved, kept = _visible_candidates(asked, again, enough=enough)
+        retrieved, kept = _visible_candidates(asked, replace(wanted, counting=None, words=()), enough=enough)
     # Explained hits are those of the profile's depth: the parts of a score are read back at one depth.
     is_full = len(retrieved.candidates) == size < query.DEEPEST
     if len(kept) < needed and is_full and not asked.request.explain:
