@@ -61,7 +61,7 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
 def search_scope(asked: Asked) -> CacheScope:
     principal, request, target, profile = asked.principal, asked.request, asked.target, asked.profile
     wanted = {
-        "query": request.query,
+        "question": request.query,
         "mode": request.mode.value,
         "top_k": request.top_k,
         "page": request.page,
