@@ -39,6 +39,7 @@ from search.responses import keep_response, stored_response
 from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
 from search.services import retrieve
+from search.shared_flights import shared_outcome
 from search.tenants import live_target
 from search.types import (
     AskRequest,
@@ -103,8 +104,14 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
     question = open_question(principal, request)
     if question.key is None:
         return _answer_now(question)
-    body, shared = _answers.run(question.key, lambda: _answer_now(question))
+    body, shared = _answers.run(question.key, lambda: _answer_once(question, question.key or ""))
     return body | {"request_id": str(uuid4())} if shared else body
+
+
+def _answer_once(question: Question, key: str) -> dict[str, Any]:
+    """The stored answer, else one that processes with equal questions share."""
+    stored = equal_answer(question)
+    return stored or shared_outcome(f"{key}:whole", lambda: _answer_now(question))
 
 
 def _answer_now(question: Question) -> dict[str, Any]:
@@ -168,6 +175,17 @@ def answer_scope(
         models=(target.variant, reranker_name(profile), rewriter_name(profile), generator.name, *told),
         prompt_version=PROMPT_VERSION,
     )
+
+
+def equal_answer(question: Question) -> dict[str, Any] | None:
+    """The stored answer to the same question; None where there is none, or no cache, which `prepare_answer` says."""
+    if question.target is None or question.scope is None:
+        return None
+    try:
+        stored = stored_response(question.scope, question.principal, question.target)
+    except CacheUnavailable:
+        return None
+    return None if stored is None else after_history(question.request, stored)
 
 
 def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
@@ -314,7 +332,8 @@ def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dic
 def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
     question = prepared.question
     if question.scope is not None and question.target is not None:
-        body = keep_response(question.scope, question.target, body, since=question.opened_at)
+        scope, target, since = question.scope, question.target, question.opened_at
+        body = keep_response(scope, target, body, since=since)
     return after_history(question.request, body)
 
 

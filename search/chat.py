@@ -24,6 +24,7 @@ from search.flights import Event
 from search.models.profiles import DEFAULT_PROFILE
 from search.profiles import live_profiles
 from search.serializers import AskSerializer, ChatSerializer
+from search.shared_flights import RESTARTED
 from search.streams import Asked, read_json, respond
 from search.types import Message
 
@@ -105,6 +106,9 @@ class ChatDialect:
         return told | {"usage": _usage(body)} | _beyond_openai(body)
 
     def message(self, event: Event) -> bytes:
+        """Raises GenerationUnavailable for an answer that begins anew: a chat can't take words back."""
+        if event == RESTARTED:
+            raise GenerationUnavailable("The answer broke off; ask again.")
         if event.name == "status":
             return self._chunk({"role": "assistant", "content": ""})
         if event.name == "token":

@@ -32,6 +32,7 @@ from search import feedback
 from search.answers import (
     PreparedAnswer,
     Question,
+    equal_answer,
     failed_answer,
     finish_answer,
     open_question,
@@ -49,6 +50,7 @@ from search.metrics import QUERIES
 from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
 from search.serializers import AskSerializer
+from search.shared_flights import shared_events
 from search.types import AskRequest, Principal
 
 _LOGGED = ("request_id", "cache", "generator", "timings", "usage", "degraded")
@@ -251,7 +253,19 @@ def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | None]:
 
 
 async def _produce(question: Question) -> AsyncGenerator[Event, None]:
-    """The events of an answer, `done` last. Followers of equal questions hear the same."""
+    """The events of an answer, `done` last. Followers of equal questions hear the same, in other processes too."""
+    if (stored := await in_thread(lambda: equal_answer(question))) is not None:
+        for event in _finished(stored):
+            yield event
+        return
+    key = question.key
+    shared = shared_events(key, lambda: _answered(question)) if key else _answered(question)
+    async with aclosing(shared) as events:
+        async for event in events:
+            yield event
+
+
+async def _answered(question: Question) -> AsyncGenerator[Event, None]:
     prepared = await in_thread(lambda: prepare_answer(question))
     if not isinstance(prepared, PreparedAnswer):
         for event in _finished(prepared):

@@ -100,6 +100,7 @@ const RagsiteAnswer = (() => {
 
     on(event, data) {
       if (event === "token") this.add(data.text);
+      else if (event === "status" && data.stage === "restarted") this.restart();
       else if (event === "citation") this.cite(data);
       else if (event === "done") this.finish(data);
       else if (event === "error") this.fail(TRY_AGAIN);
@@ -109,6 +110,12 @@ const RagsiteAnswer = (() => {
       if (!this.text) part("status").textContent = "Writing…";
       this.text += text;
       part("text").append(text);
+    }
+
+    restart() {
+      this.text = "";
+      this.citations.clear();
+      this.render();
     }
 
     cite(citation) {
