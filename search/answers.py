@@ -38,6 +38,7 @@ from search.reranking.choice import reranker_name
 from search.responses import keep_response, stored_response
 from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
+from search.semantic_cache import keep_near_response, near_response
 from search.services import retrieve
 from search.shared_flights import shared_outcome
 from search.tenants import live_target
@@ -201,6 +202,8 @@ def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
     try:
         if (stored := stored_response(scope, question.principal, target)) is not None:
             return after_history(question.request, stored)
+        if (near := near_response(question.request, scope, question.principal, target)) is not None:
+            return near
     except CacheUnavailable as error:
         return _from_documents(question, target, profile=scope.profile, clock=clock, degraded=(error.code,))
     return _from_documents(question, target, profile=scope.profile, clock=clock)
@@ -333,6 +336,7 @@ def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
     question = prepared.question
     if question.scope is not None and question.target is not None:
         scope, target, since = question.scope, question.target, question.opened_at
+        keep_near_response(question.request, scope, target, body, since=since)
         body = keep_response(scope, target, body, since=since)
     return after_history(question.request, body)
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 KNN_ENGINES = ("lucene", "faiss")
+MAX_RESULT_WINDOW = 10_000  # how deep the engine looks by place
 
 
 @register()
@@ -23,6 +24,9 @@ def opensearch_settings(**_: Any) -> list[CheckMessage]:
         )
     if not 0.0 <= settings.SEARCH_VECTOR_WEIGHT <= 1.0:
         errors.append(Error("SEARCH_VECTOR_WEIGHT lies between 0 and 1.", id="search.E003"))
+    if not 0 < settings.SEARCH_SEMANTIC_CACHE_ENTRIES < MAX_RESULT_WINDOW:
+        message = f"SEARCH_SEMANTIC_CACHE_ENTRIES lies between 1 and {MAX_RESULT_WINDOW - 1}."
+        errors.append(Error(message, id="search.E004"))
     return errors
 
 

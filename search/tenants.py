@@ -25,6 +25,7 @@ _targets = PreparedQuery(
         "content_version",
         "curation_version",
         "synonyms_version",
+        "answers_near_questions",
         "live_profile__name",
         "live_profile__version",
         "live_profile__settings",
@@ -51,7 +52,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     if not tenants or tenants[0][0] is None:
         return None
     index_id, name, embedder, variant, dimension, languages, weights, mapping_version, *rest = tenants[0]
-    tenant_uuid, content_version, curation_version, synonyms_version, *profile = rest
+    tenant_uuid, content_version, curation_version, synonyms_version, near_questions, *profile = rest
     return IndexTarget(
         tenant_id=tenant_id,
         tenant_uuid=tenant_uuid,
@@ -63,6 +64,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         content_version=content_version,
         curation_version=curation_version,
         synonyms_version=synonyms_version,
+        answers_near_questions=near_questions,
         languages=tuple(languages),
         mapping_version=mapping_version,
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),

@@ -140,6 +140,7 @@ class IndexTarget:
     content_version: int
     curation_version: int
     synonyms_version: int
+    answers_near_questions: bool
     languages: tuple[str, ...]
     mapping_version: int
     schema: FieldSchema = field(repr=False)

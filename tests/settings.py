@@ -27,4 +27,5 @@ INGESTION_HEARTBEAT_SECONDS = 0.5
 INGESTION_SWEEP_SECONDS = 0.5
 INGESTION_RETRY_SECONDS = 0.2
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SEARCH_SEMANTIC_CACHE = False  # what is asked in other words is answered anew, unless a test is about that
 SEARCH_RERANKER = None  # what is tested is the order of the engine, unless a test sets one

@@ -89,7 +89,7 @@ class TenantAdmin(TenantScopedAdmin):
     list_display = ("name", "slug", "public_label", "documents_live", "index_name", "page_link")
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    fields = ("name", "slug", "language", "is_public", "keeps_queries")
+    fields = ("name", "slug", "language", "is_public", "keeps_queries", "answers_near_questions")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         return super().get_queryset(request).select_related("live_index")

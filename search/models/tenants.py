@@ -35,6 +35,10 @@ class Tenant(models.Model):
         help_text="Readers' ratings, and which results they open, are kept with the words that they searched for, so "
         "that they can be judged by.",
     )
+    answers_near_questions = models.BooleanField(
+        default=True,
+        help_text="An answer that is still valid is also given to a question that asks the same in other words.",
+    )
     content_version = models.BigIntegerField(default=0, editable=False)
     curation_version = models.BigIntegerField(default=0, editable=False)
     synonyms_version = models.BigIntegerField(default=0, editable=False)
