@@ -64,6 +64,7 @@ UNFOLD = {
                     _menu("Synonyms", "compare_arrows", "admin:search_synonymset_changelist"),
                     _menu("Expectations", "verified", "admin:search_expectation_changelist"),
                     _menu("Why is it (not) there?", "troubleshoot", "whereabouts"),
+                    _menu("Caches", "bolt", "caches"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),
                     _menu("Index versions", "database", "admin:search_searchindex_changelist"),

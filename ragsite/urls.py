@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
 from search import chat, health, mcp, profile_api, streams, views
+from search.admin.caches_page import caches_page
 from search.admin.whereabouts_page import whereabouts_page
 from search.api import ExplainView, FeedbackView, SearchView, SuggestView
 
@@ -58,6 +59,7 @@ urlpatterns = [
     path("v1/models/<path:name>", chat.model, name="chat-model"),
     path("admin/rq/", include("django_rq.urls")),
     path("admin/whereabouts/", admin.site.admin_view(whereabouts_page), name="whereabouts"),
+    path("admin/caches/", admin.site.admin_view(caches_page), name="caches"),
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(template_name="search/login.html", next_page="/"), name="login"),
     path("logout/", LogoutView.as_view(next_page="/"), name="logout"),
