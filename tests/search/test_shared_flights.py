@@ -5,6 +5,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -144,6 +145,7 @@ def servers(
     main_job: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[list[str], ChatDouble]]:
     """Two servers over the tests' database and index, and the double that both ask."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "ragsite.settings")
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{connection.settings_dict['NAME']}")
     monkeypatch.setenv("OPENSEARCH_INDEX_PREFIX", settings.OPENSEARCH_INDEX_PREFIX)
     double = ChatDouble(reply=lambda body: "Parental leave lasts sixteen weeks [1].", seconds_per_token=0.1)
@@ -162,8 +164,9 @@ def counted(urls: list[str], metric: str) -> float:
 
 
 async def refusal(server: Server, body: dict[str, Any]) -> tuple[int, bytes]:
-    status, reader, _ = await server.post("/api/v1/ask", body)
-    return status, await reader.read()
+    status, reader, writer = await server.post("/api/v1/ask", body)
+    with closing(writer):
+        return status, await reader.read()
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the servers look at the tests' database file")
