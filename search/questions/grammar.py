@@ -65,13 +65,21 @@ _IRREGULAR = """
     sang=sing sung=sing sank=sink slept=sleep spent=spend stole=steal stolen=steal swam=swim told=tell
     understood=understand wore=wear worn=wear drank=drink drunk=drink ate=eat eaten=eat fell=fall fallen=fall
     flew=fly flown=fly knew=know known=know rose=rise risen=rise bled=bleed used=use using=use paid=pay
+    beaten=beat bitten=bite blown=blow caught=catch dealt=deal dug=dig drew=draw drawn=draw fed=feed felt=feel
+    fought=fight froze=freeze frozen=freeze hid=hide hidden=hide laid=lay lent=lend lit=light rang=ring rung=ring
+    rode=ride ridden=ride sewn=sew shook=shake shaken=shake shot=shoot sued=sue suing=sue spoken=speak spun=spin
+    stuck=stick struck=strike swept=sweep threw=throw thrown=throw tied=tie tying=tie torn=tear woke=wake woven=weave
     calories=calorie movies=movie cookies=cookie cancelled=cancel cancelling=cancel travelled=travel
     travelling=travel labelled=label controlled=control modelled=model
 """
 IRREGULAR = dict(pair.split("=") for pair in _IRREGULAR.split())
 DETERMINERS = _set("the a an my our your his her their this that")
-PREPOSITIONS = _set("from to by for against")  # those whose word is told apart: see `guards`
+# Those whose word is told apart: see `guards`
+PREPOSITIONS = _set("from to into by for against about over under on with through")
+DO = _set("do does did")
+BE = _set("is are am was were be been being")
 MODAL_VERBS = _set("can may could must should do does")
+QUESTION_WORDS = _set("what which who whom whose")
 READERS = _set("i we")
 ANYONE = _set("you one it there")
 ENGLISH = _set("the of is are does do how what which who when where why can may to for my i")

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Set
 from dataclasses import dataclass
 
+from search.questions import asides
 from search.questions.grammar import MEASURES, NEGATIVE_PREFIXES
 from search.questions.meanings import CONTRASTING, meaning
 from search.questions.reading import Question
@@ -16,11 +17,18 @@ _STRICT = (
 )
 # Prepositions, each with those that say something else of the same word.
 _DIRECTIONS = {
-    "from": {"to", "by", "for"},
+    "from": {"to", "into", "by", "for", "about", "with"},
     "to": {"from", "by"},
-    "by": {"from", "to"},
+    "into": {"from"},
+    "by": {"from", "to", "about"},
     "for": {"against", "from"},
-    "against": {"for"},
+    "against": {"for", "with"},
+    "about": {"by", "from", "on"},
+    "on": {"under", "about"},
+    "over": {"under", "through"},
+    "under": {"over", "on", "through"},
+    "through": {"over", "under"},
+    "with": {"from", "against"},
 }
 _WAYS = frozenset({"from", "to"})
 _VALUE = "+value"
@@ -56,9 +64,8 @@ def difference(asked: Question, stored: Question) -> str | None:
         "tense": _differ_in_tense(asked, stored),
         "modality": _differ_in_modality(asked, stored),
         "contrast": _contrast(asked, stored),
-        "direction": any(
-            differ(asked, stored) for differ in (_differ_in_direction, _differ_in_subject, _are_turned)
-        ),
+        "direction": any(differ(asked, stored) for differ in _WAYS_TO_TURN),
+        "aside": asides.differ(asked.asides, stored.asides),
     }
     return next((name for name, differs in guards.items() if differs), None)
 
@@ -142,6 +149,29 @@ def _are_turned(asked: Question, stored: Question) -> bool:
 def _differ_in_subject(asked: Question, stored: Question) -> bool:
     """May my manager read mine, and may I read my manager's."""
     return {asked.subject, stored.subject} == {"reader", "other"}
+
+
+def _differ_in_agent(asked: Question, stored: Question) -> bool:
+    """Whom Judas betrayed, asked in the passive, and who betrayed Judas: who does it stands before the verb."""
+    return _is_done_to_agent(asked, stored) or _is_done_to_agent(stored, asked)
+
+
+def _is_done_to_agent(passive: Question, active: Question) -> bool:
+    order = active.order
+    return any(
+        verb in order and agent in order and order.index(verb) < order.index(agent)
+        for verb, agent in passive.agents
+        if ("by", agent) not in active.heads
+    )
+
+
+def _differ_in_sought(asked: Question, stored: Question) -> bool:
+    """Which rivers flow into the Rhine, and into which the Rhine flows."""
+    led = {preposition for preposition, _ in asked.heads}, {preposition for preposition, _ in stored.heads}
+    return bool((asked.sought - stored.sought) & led[1] or (stored.sought - asked.sought) & led[0])
+
+
+_WAYS_TO_TURN = (_differ_in_direction, _differ_in_subject, _differ_in_agent, _differ_in_sought, _are_turned)
 
 
 def unmatched(asked: Question, stored: Question) -> Unmatched | None:

@@ -24,11 +24,11 @@ _PHRASES = r"""
 \bin (?:what|which) (?:way|manner) => how
 \b(?:what is|what's|what was|what are|is there|give) (?:the|a|any) (?:reasons?|causes?) (?:for|that|why|of|to)\b => why
 \b(?:for what reason|for which reason|how come|what causes?|what caused|what makes?|what made|what is causing)\b => why
-\b(?:at|by|from|until|since|on|in|during) (?:what|which) (?:time|times|date|dates|day|days|year|years|month|week|point in time)(?: of (?:the )?(?:year|day|week))?\b => when
+\b(?:by|until|till) (?:when|(?:what|which) (?:time|date|day|month|year))\b => when +deadline
+\b(?:from|since) (?:when|(?:what|which) (?:time|date|day|month|year))\b => when +begin
+\b(?:at|on|in|during) (?:what|which) (?:time|times|date|dates|day|days|year|years|month|week|point in time)(?: of (?:the )?(?:year|day|week))?\b => when
 \b(?:what|which) (?:time|date|day|year) (?=(?:is|was|are|were|do|does|did|will|can|must|has|have)\b) => when
 \b(?:what is|what's|what was|which is) the (?:deadline|due date|latest date|last day|closing date)\b => when +deadline
-\b(?:by|until) (?:when|(?:what|which) (?:time|date|day))\b => when +deadline
-\b(?:from|since) when\b => when
 \b(?:what is|what's|what was) the ((?:\w+ )?)date (?:of|for)\b => when \1
 \b(?:what are|what were) the ((?:opening|business|office|visiting) )(?:hours|times) (?:of|for|at)\b => when \1
 \b(?:what is|what's) (?:the )?(.*\bbirthplace)\b => where \1
@@ -53,6 +53,7 @@ _PHRASES = r"""
 \bcheck(?:ed|ing|s)?[- ]out\b => checkout
 \b((?:bus|train|flight|plane|ferry|boat|tram)\b.*)\b(?:leave|leaves|left)\b => \1 depart
 \bin order to\b => to
+\b((?:the|a|this|that|these|which|what|my|your|many) )books?\b => \1 bookvolume
 \b(?:prior to|ahead of)\b => before
 \bonce (?=(?:i|we|you|it|he|she|they|the|a|an|my|our|your|this|that)\b) => after
 \b(?:more than|greater than|higher than|larger than|older than|longer than|exceeding|in excess of|above|over|über|plus de|más de) (?=[^a-z ]?\d) => +above
@@ -71,6 +72,8 @@ _PHRASES = r"""
 \bbattery life\b => +long battery
 \bhow (?:long|lang)\b|\bwie lang(?:e)?\b|\b(?:how many|how much) time\b => +long
 (?<=\+long) (.*)\blast\b =>  \1
+(?:\b(?:what is|what's|what was) the )?\bnumbers? of (?!(?:the|my|our|your|a|an|this|that)\b) => +many
+\breleases? (?=v?\d) => version
 \bhow (?:many|viele)\b|\bwie viele?\b|\bcombien de\b|\bcuánt[oa]s\b => +many
 \bhow (?:often|frequently|regularly)\b|\bwie oft\b => +often
 \bhow (?:old|young)\b|\bat (?:what|which) age\b => +age

@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+from search.questions.asides import asides
 from search.questions.grammar import (
     ANYONE,
+    BE,
     DETERMINERS,
+    DO,
     ENGLISH,
     FILLERS,
     KINDS,
@@ -20,6 +24,7 @@ from search.questions.grammar import (
     NEGATIONS,
     OTHER_LANGUAGES,
     PREPOSITIONS,
+    QUESTION_WORDS,
     READERS,
     TENSES,
 )
@@ -31,6 +36,7 @@ from search.sentences import STOP_WORDS, exact_tokens, sentence_spans
 _TOKEN = re.compile(r"\+?[^\W_](?:[^\W_]|[-./:,'’_](?=[^\W_]))*|[%€$£]|°[cfCF]")
 _US = re.compile(r"\bUS\b")  # which is not "us"
 _QUARTER = re.compile(r"q[1-4]")
+_OF_THINGS = frozenset({"who", "what"})
 _TOLD_APART = frozenset({"who", "where", "why", "how"})  # "when" may also be a condition
 _LONG_WORD = _FEW_WORDS = 4
 
@@ -50,6 +56,9 @@ class Question:
     order: tuple[str, ...]
     heads: frozenset[tuple[str, str]]
     subject: str
+    agents: frozenset[tuple[str, str]]
+    sought: frozenset[str]
+    asides: frozenset[tuple[int, str]]
     is_negated: bool
     tenses: frozenset[str]
     is_english: bool
@@ -70,8 +79,9 @@ def read(text: str) -> Question:
     is_english = _is_english(as_typed)
     content, numbers = _content(tokens, is_english)
     words = tuple(meaning for meaning, _ in content)
+    kind = _kind(tokens)
     return Question(
-        kind=_kind(tokens),
+        kind=kind,
         kinds_within=frozenset(KINDS[token] for token in tokens[1:] if KINDS.get(token) in _TOLD_APART),
         words=tuple(word for word in words if word not in MODALS),
         spelled=tuple(spelled for meaning, spelled in content if meaning not in MODALS),
@@ -79,9 +89,12 @@ def read(text: str) -> Question:
         names=_names(text),
         tokens=as_typed.union(tokens),
         modals=frozenset(words) & MODALS,
-        order=tuple(map(meaning, tokens)),
+        order=tuple(map(meaning, _without_do(tokens) if kind in _OF_THINGS else tokens)),
         heads=frozenset(_heads(tokens)),
         subject=_subject(as_typed_in_order),
+        agents=frozenset(_agents(tokens)),
+        sought=frozenset(_sought(as_typed_in_order)),
+        asides=asides(text.casefold()),
         is_negated=any(token in NEGATIONS for token in tokens),
         tenses=_tenses(as_typed_in_order),
         is_english=is_english,
@@ -168,6 +181,26 @@ def _heads(tokens: list[str]) -> Iterator[tuple[str, str]]:
             head = next((later for later in tokens[at + 1 :] if later not in DETERMINERS), "")
             if head and head not in FILLERS:
                 yield token, meaning(head)
+
+
+def _sought(tokens: list[str]) -> Iterator[str]:
+    """Prepositions that lead to what is asked for: "to which countries", "which countries does it go to"."""
+    for preposition, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if preposition in PREPOSITIONS and (not following or following in QUESTION_WORDS):
+            yield preposition
+
+
+def _without_do(tokens: list[str]) -> list[str]:
+    """Which teams did they beat, and which teams beat them: the same words, but for the verb that a question adds."""
+    return tokens[:1] + [token for token in tokens[1:] if token not in DO]
+
+
+def _agents(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    """(verb, who does it) in the passive: "is it insured by the landlord"."""
+    for at, word in enumerate(tokens[1:], start=1):
+        if word == "by" and not BE.isdisjoint(tokens[:at]):
+            for _, head in islice(_heads(tokens[at:]), 1):
+                yield meaning(tokens[at - 1]), head
 
 
 def _subject(tokens: list[str]) -> str:

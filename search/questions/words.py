@@ -8,43 +8,42 @@ _CONCEPTS = """
     deadline due
     procedure process
     reason cause
-    website homepage
-    vaccination jab
+        vaccination jab
     long duration length lasts period lasting
     often frequency interval frequently regularly
-    many number count
-    amount quantity
+        amount quantity
     age aged
-    height tall altitude
+    height tall
     size dimensions
     large big great
     weight weigh
     speed velocity
-    distance kilometres kilometers miles away
+    distance away
     temperature temp
     depth deep
     width wide
-    max maximum maximal limit greatest upper
+    max maximum maximal limit greatest
     min minimum minimal
     largest biggest
     smallest tiniest
     next following upcoming
-    fast quick rapid fastest quickest speedy
+    fast quick rapid speedy
+fastest quickest
     faster quicker
     begin start commence commencement began begun
-    end finish stop
+    end finish
     buy purchase bought
     sell sold sale
     need must should ought require necessary mandatory compulsory required
     permit can may could might allowed possible able authorised authorized okay ok entitled permitted
-    change modify alter edit adjust modification adjustment alteration
-    replace exchange swap replacement
+    change modify alter edit modification alteration
+    replace swap replacement
     delete erase remove removal deletion
     add adding insert addition
     create make made creation
     repair fix mend
     solve resolve solution resolution
-    error fault failure
+    error fault
     help assist assistance
     bike bicycle
     reserve reservation book booking
@@ -52,8 +51,7 @@ _CONCEPTS = """
     notify notification inform
     arrive arrival
     depart departure
-    main chief principal
-    restore recover recovery restoration
+        restore recover recovery restoration
     mount hang
     enlarge increase raise boost enlargement
     reduce decrease lower reduction
@@ -72,8 +70,7 @@ _CONCEPTS = """
     disease illness sickness
     sign symptom signature
     treat treatment therapy
-    hospital clinic
-    toxic poisonous
+        toxic poisonous
     easy simple
     difficult hard
     answer reply
@@ -93,41 +90,36 @@ _CONCEPTS = """
     rich wealthy
     infant baby
     teenager adolescent
-    spouse partner
-    lecture talk
-    exam examination
-    container vessel
-    clothes clothing garment
+            exam examination
+        clothes clothing garment
     assign allocate allocation assignment
     rust corrosion
     loan credit
     fasten attach
     expire expiry expiration
-    delay late
-    contact reach
-    submit submission
-    request ask order
+            submit submission
+    request ask
     apply application
-    cancel cancellation terminate termination
+    cancel cancellation
     renew renewal prolong
     deliver delivery ship
     use used using usage utilise utilize
     configure config set
-    update upgrade
-    save store storage keep kept retain retention
+        store storage keep kept retain retention
     close shut closure
     purpose goal aim
     effect consequence
     employee staff personnel
-    boss manager supervisor
+    boss manager
     person people human individual
     child children kids
-    car vehicle automobile
+    car automobile
     doctor physician
-    phone telephone smartphone mobile cellphone
+    phone telephone
+smartphone cellphone
     tv television
     laptop notebook
-    photo photograph picture image
+    photo photograph picture
     film movie
     luggage baggage
     package parcel
@@ -138,10 +130,9 @@ _CONCEPTS = """
     contract agreement
     rule regulation
     law legislation
-    document paper
-    information info data
+        information info data
     instruction guide manual handbook
-    email e-mail mail
+    email e-mail
     wifi wlan wireless
     password passphrase
     login signin
@@ -156,7 +147,7 @@ _CONCEPTS = """
     calculate compute calculation computation
     measure measurement
     approve approval authorise authorize authorisation
-    responsible responsibility liable
+    responsible responsibility
     write author wrote written writer
     compose composer
     invent inventor
@@ -188,11 +179,9 @@ _CONCEPTS = """
     safe safely safety
     dangerous danger hazardous
     sick ill
-    medicine medication drug
+    medicine medication
     dose dosage
-    road street
-    flat apartment
-    garbage rubbish waste trash
+            garbage rubbish waste trash
     lift elevator
     petrol gasoline
     euro eur €
@@ -218,7 +207,7 @@ _CONCEPTS = """
     activate enable
     travel trip journey travelling
     fly flight
-    drive driven drove driver
+    drive driven drove
     teach taught teacher
     learn learnt
     speak spoke
@@ -227,13 +216,13 @@ _CONCEPTS = """
     react respond response
     kind type sort
     colleague coworker
-    firm company enterprise business corporation
-    country nation state
+    firm company corporation
+    country nation
     town city
-    earn income salary wage
+    earn salary wage
     tax taxation
     rent rental
-    version release edition
+    version edition
     colour color
     centre center
     tyre tire
