@@ -53,6 +53,11 @@ class CacheScope:
         """What was asked or searched for."""
         return str(self.request["question"])
 
+    @property
+    def kept_question(self) -> str:
+        """The question as it may be kept; none of one that was made from the messages before it."""
+        return "" if self.request.get("history") else self.question
+
     def without_question(self) -> str:
         """Equal for all questions whose answers depend on the same."""
         request = {name: value for name, value in self.request.items() if name != "question"}
@@ -85,39 +90,40 @@ def as_response(raw: bytes) -> StoredResponse:
 
 def write_response(scope: CacheScope, response: StoredResponse, *, until: datetime) -> None:
     """Keep a response. The caller never passes an error or a degraded answer. Raises CacheUnavailable."""
-    entry = Entry(scope.key(), f"{scope.kind}: {scope.question}", response.stored_at.timestamp())
+    entry = Entry(scope.key(), f"{scope.kind}: {scope.kept_question}", response.stored_at.timestamp())
     ttl_seconds = (until - datetime.now(UTC)).total_seconds()
     redis_cache.write(RESPONSE, scope.tenant, entry, orjson.dumps(response), ttl_seconds=ttl_seconds)
 
 
 def read_embedding(tenant: UUID, variant: str, text: str) -> np.ndarray[Any, np.dtype[np.float32]] | None:
     """A query's embedding, float32 (dimension,). Raises CacheUnavailable."""
-    raw = redis_cache.read(EMBEDDING, tenant, _text_digest(variant, text))
+    raw = redis_cache.read(EMBEDDING, tenant, text_digest(variant, text))
     return None if raw is None else np.frombuffer(raw, dtype="<f4")
 
 
 def write_embedding(
     tenant: UUID, variant: str, text: str, vector: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
-    """Raises CacheUnavailable."""
-    entry = Entry(_text_digest(variant, text), text, time.time())
+    """The text is not kept: it may come from a conversation. Raises CacheUnavailable."""
+    entry = Entry(text_digest(variant, text), "", time.time())
     ttl_seconds = settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
     redis_cache.write(EMBEDDING, tenant, entry, vector.astype("<f4").tobytes(), ttl_seconds=ttl_seconds)
 
 
-def _text_digest(model: str, text: str) -> str:
+def text_digest(model: str, text: str) -> str:
+    """What an embedding is found by."""
     return hashlib.sha256(f"{model}\x00{text}".encode()).hexdigest()
 
 
 def read_rewritten(tenant: UUID, rewriter: str, text: str) -> str | None:
     """A query as `rewriter` has rewritten it. Raises CacheUnavailable."""
-    raw = redis_cache.read_unlisted("rewrite", tenant, _text_digest(rewriter, text))
+    raw = redis_cache.read_unlisted("rewrite", tenant, text_digest(rewriter, text))
     return None if raw is None else raw.decode()
 
 
 def write_rewritten(tenant: UUID, rewriter: str, text: str, rewritten: str) -> None:
     """Raises CacheUnavailable."""
-    digest, ttl_seconds = _text_digest(rewriter, text), settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
+    digest, ttl_seconds = text_digest(rewriter, text), settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
     redis_cache.write_unlisted("rewrite", tenant, digest, rewritten.encode(), ttl_seconds=ttl_seconds)
 
 

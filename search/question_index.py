@@ -114,12 +114,13 @@ def _create(target: IndexTarget) -> None:
         VECTOR_FIELD: vector_mapping(vectors),
         "body": {"type": "object", "enabled": False},
     }
+    index: dict[str, Any] = {"knn": True, "number_of_shards": 1, "refresh_interval": "1s"}
+    index["number_of_replicas"] = settings.OPENSEARCH_REPLICAS
     body = {
-        "settings": {"index": {"knn": True, "number_of_shards": 1, "refresh_interval": "1s"}},
+        "settings": {"index": index},
         "mappings": {"dynamic": "strict", "_meta": {"variant": target.variant}, "properties": properties},
         "aliases": {alias: {}},
     }
-    body["settings"]["index"]["number_of_replicas"] = settings.OPENSEARCH_REPLICAS
     get_write_client().indices.create(index=f"{alias}-v1", body=body, ignore=400)
 
 

@@ -91,7 +91,7 @@ def write(name: str, tenant: UUID, entry: Entry, body: bytes, *, ttl_seconds: fl
         pipeline.zcard(listing)
         surplus = pipeline.execute()[-1] - limits.entries
         if surplus > 0:
-            oldest = cache_client().zpopmin(listing, surplus)
+            oldest = cast(list[tuple[bytes, float]], cache_client().zpopmin(listing, surplus))
             removed = cache_client().unlink(*(_key(name, tenant, _entry(*each).digest) for each in oldest))
             CACHE_EVICTED.labels(name).inc(removed)
 
@@ -99,7 +99,8 @@ def write(name: str, tenant: UUID, entry: Entry, body: bytes, *, ttl_seconds: fl
 def listed(name: str, tenant: UUID) -> list[Entry]:
     """A tenant's entries, newest first; some may just have expired. Raises CacheUnavailable."""
     with cache_answers():
-        rows = cache_client().zrevrange(_listing(name, tenant), 0, -1, withscores=True)
+        found = cache_client().zrevrange(_listing(name, tenant), 0, -1, withscores=True)
+    rows = cast(list[tuple[bytes, float]], found)
     return [_entry(member, score) for member, score in rows]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -88,7 +88,8 @@ class Relay:
         """Lead the flight if nobody does, else follow it. Raises CacheUnavailable."""
         token = uuid4().hex
         with cache_answers():
-            leader = cache_client().set(_lease(key), token, nx=True, get=True, px=int(LEASE_SECONDS * 1000))
+            answer = cache_client().set(_lease(key), token, nx=True, get=True, px=int(LEASE_SECONDS * 1000))
+        leader = cast(bytes | None, answer)
         joined = Lead(key, token) if leader is None else Following(key, leader.decode(), hear)
         with self._changed:
             if isinstance(joined, Lead):

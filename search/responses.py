@@ -34,7 +34,7 @@ def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget
         stored = caches.read_response(scope)
         if stored is None or not are_visible(stored.body, principal, target):
             return None
-    hit = as_hit(stored.body, "response", question=stored.question, stored_at=stored.stored_at)
+    hit = as_hit(stored.body, "response", question=scope.question, stored_at=stored.stored_at)
     return hit | {"timings": clock.total()}
 
 
@@ -52,7 +52,7 @@ def keep_response(
     until = valid_until(target.tenant_id, since, settings.SEARCH_RESPONSE_CACHE_TTL_SECONDS)
     if not body["degraded"] and until > timezone.now():
         try:
-            caches.write_response(scope, StoredResponse(scope.question, since, body), until=until)
+            caches.write_response(scope, StoredResponse(scope.kept_question, since, body), until=until)
         except CacheUnavailable as error:
             return with_degraded(body, error.code)
     return body

@@ -92,7 +92,8 @@ def _found(
 
 def asks_the_same(question: str, stored: str, embedder: str) -> bool:
     """Whether no guard holds the two apart and each word that only one has is near one of the other's."""
-    return word_cosine(question, stored, embedder) >= settings.SEARCH_SEMANTIC_CACHE_WORD_COSINE
+    enough: float = settings.SEARCH_SEMANTIC_CACHE_WORD_COSINE
+    return word_cosine(question, stored, embedder) >= enough
 
 
 def word_cosine(question: str, stored: str, embedder: str) -> float:
