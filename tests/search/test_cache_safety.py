@@ -16,17 +16,17 @@ from django.db.models import F
 from bench.doubles import ChatDouble
 from ingestion.services import documents
 from ingestion.services.documents import DocumentFieldsInput
-from search import answers, caches, semantic_cache, services
+from search import answers, caches, question_index, redis_cache, responses, semantic_cache, services
 from search.caches import CacheScope
 from search.client import get_write_client
-from search.models import Document, Tenant
+from search.models import Document, SearchIndex, Tenant
 from search.types import AskRequest, Principal, SearchRequest
 from tests.factories import accept, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
 STEPS = int(os.environ.get("RAGSITE_CACHE_STEPS", "120"))
 SUBJECTS = ("valve", "pump", "gasket", "rotor", "filter", "turbine")
-ACCESS = (None, ["ops"], ["board"], ["ops", "board"], [])
+ACCESS: tuple[list[str] | None, ...] = (None, ["ops"], ["board"], ["ops", "board"], [])
 GROUPS = ((), ("ops",), ("board",), ("board", "ops"))
 QUESTIONS = (
     "What is the code of the {}?",
@@ -170,7 +170,7 @@ def _forced(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SEARCH_SEMANTIC_CACHE = True
     settings.SEARCH_SEMANTIC_CACHE_COSINE = 0.0
     monkeypatch.setattr(semantic_cache, "asks_the_same", lambda question, stored, embedder: True)
-    keep = answers.keep_near_response
+    keep = semantic_cache.keep_near_response
 
     def keep_and_refresh(*args: Any, since: Any) -> None:
         keep(*args, since=since)
@@ -228,9 +228,10 @@ Asked = tuple[Principal, AskRequest]
 
 
 def _bump(name: str) -> Callable[[Principal, Any], None]:
-    return lambda principal, settings: (
-        Tenant.objects.filter(pk=principal.tenant_id).update(**{name: F(name) + 1}) and None
-    )
+    def bump(principal: Principal, settings: Any) -> None:
+        Tenant.objects.filter(pk=principal.tenant_id).update(**{name: F(name) + 1})
+
+    return bump
 
 
 def _with_groups(principal: Principal, request: AskRequest) -> Asked:
@@ -245,11 +246,19 @@ def _setting(name: str, value: Any) -> Callable[[Principal, Any], None]:
     return lambda principal, settings: setattr(settings, name, value)
 
 
+def _served_by_another_name(principal: Principal, settings: Any) -> None:
+    """As after a rebuild: the tenant's next index, with the same documents in it."""
+    index = SearchIndex.objects.get(tenant_id=principal.tenant_id)
+    get_write_client().indices.put_alias(index=index.name, name=f"{index.name}-next")
+    SearchIndex.objects.filter(pk=index.pk).update(name=f"{index.name}-next")
+
+
 _NOT_ELSEWHERE: Any = {"field": "source", "op": "ne", "value": "elsewhere"}
 # What changes between two questions so that they differ in this field alone: the world, or the second request.
 CHANGES: dict[str, Any] = {
     "content_version": _bump("content_version"),
     "curation": _bump("curation_version"),
+    "index": _served_by_another_name,
     "fusion": _setting("SEARCH_VECTOR_WEIGHT", 0.3),
     "models": lambda principal, settings: settings.SEARCH_GENERATOR["OPTIONS"].update(model="another"),
     "prompt_version": lambda principal, settings: None,
@@ -298,6 +307,28 @@ def test_each_field_keeps_apart_what_it_stands_for_and_a_mutant_without_it_does_
         _blanked(monkeypatch, name)
     hit = "response" if question == QUESTION or name == "request" else "semantic"
     assert _cache_of_second(name, question, shelf, settings) == (hit if is_mutant else "none")
+
+
+@pytest.mark.parametrize("question", [QUESTION, OTHER_WORDS], ids=["response", "semantic"])
+@pytest.mark.parametrize("is_mutant", [False, True], ids=["intact", "mutant"])
+def test_a_tenant_is_held_apart_thrice_and_a_mutant_without_all_three_is_foreign(
+    is_mutant: bool, question: str, shelf: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the scope, by where its entries lie, and by the recheck of what they show."""
+    if is_mutant:
+        for name in ("tenant", "index", "content_version"):
+            _blanked(monkeypatch, name)
+        monkeypatch.setattr(redis_cache, "_key", lambda name, tenant, digest: f"{name}:{digest}")
+        monkeypatch.setattr(question_index, "_of_tenant", lambda tenant: [])
+        for module in (responses, semantic_cache):
+            monkeypatch.setattr(module, "are_visible", lambda body, principal, target: True)
+    answers.answer(shelf, AskRequest(QUESTION))
+    other = Tenant.objects.create(slug="other", name="Other")
+    accept(other, "valve", "The code of the valve is 42.")
+    ingest_all(other)
+    stranger = replace(shelf, tenant_id=other.pk, tenant_uuid=other.uuid)
+    hit = "response" if question == QUESTION else "semantic"
+    assert answers.answer(stranger, AskRequest(question))["cache"] == (hit if is_mutant else "none")
 
 
 @pytest.fixture

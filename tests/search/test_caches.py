@@ -53,6 +53,13 @@ SCOPE = CacheScope(
 )
 def test_each_field_of_the_scope_makes_another_key(change: dict[str, Any]) -> None:
     assert replace(SCOPE, **change).key() != SCOPE.key()
+    assert replace(SCOPE, **change).without_question() != SCOPE.without_question()
+
+
+def test_only_the_question_may_differ_between_near_ones() -> None:
+    other = replace(SCOPE, request={"question": "y", "top_k": 10})
+    assert other.key() != SCOPE.key()
+    assert other.without_question() == SCOPE.without_question()
 
 
 def test_every_field_of_the_scope_has_its_test() -> None:
