@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import orjson
 import psutil
 import urllib3
@@ -18,7 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from bench import features
 from bench.features import CROSS_ENCODER, EMBEDDED, FEATURES, LEARNED, PLAIN, Feature
-from bench.given_vectors import given_vectors, store_for_chunks
+from bench.growing import VIEWS, Corpus
 from bench.peers import rounds
 from bench.untrained import ensure_cross_encoder
 from bench.workers import Workers, worker_commands
@@ -26,14 +24,11 @@ from embedded.command import ServicesCommand
 from embedded.measured import web_server
 from embedded.programs import DEFAULT_WORKERS
 from embedded.services import ServiceUrls
-from ingestion.parsers.media_types import TEXT
-from ingestion.services import documents, throwaway
-from ingestion.services.documents import Content, DocumentFieldsInput, Incoming
+from ingestion.services import throwaway
 from search.authentication import create_key
 from search.embeddings import get_embedder
-from search.embeddings.onnx import OnnxEmbedder
 from search.evaluation import queries
-from search.evaluation.datasets import Passage, read_passages
+from search.evaluation.datasets import read_passages
 from search.evaluation.latency import latency, percentile, timed
 from search.models import Profile, Tenant
 
@@ -103,23 +98,11 @@ class Command(ServicesCommand):
         self._print(figures)
         self.write_json(figures, options["json"])
 
-    def _load(self, tenant: Tenant, corpus: Path, count: int) -> None:
-        self._say(f"{count} vectors of {corpus.name}: embedded unless they are kept")
-        vectors = np.load(given_vectors(corpus, count, OnnxEmbedder(threads=0)), mmap_mode="r")
+    def _load(self, tenant: Tenant, path: Path, count: int) -> None:
         workers = Workers(worker_commands(DEFAULT_WORKERS, _urls()))
-        passages = islice(read_passages(corpus), count)
-        done = 0
+        corpus = Corpus(tenant, path, count, workers, self._say)
         with workers.running():
-            while part := list(islice(passages, _SLICE)):
-                store_for_chunks(tenant, part, vectors[done : done + len(part)])
-                documents.accept_all(
-                    tenant, [_incoming(done + at, passage) for at, passage in enumerate(part)]
-                )
-                throwaway.wait(tenant, check=workers.check)
-                done += len(part)
-                self._say(f"{done} passages are live")
-        if missing := throwaway.failures(tenant):
-            raise CommandError(f"{len(missing)} passages were not taken: {missing[0]}")
+            corpus.grow(count)
         Profile.objects.create(
             tenant=tenant, name=features.POPULAR, state=Profile.State.LIVE, settings=_LIFTED
         )
@@ -165,18 +148,7 @@ class Command(ServicesCommand):
             self.stdout.write(f"DEGRADED answers: {figures['degraded']}")
 
 
-_LIFTED = {"popularity_weight": 0.2, "popularity_field": "views"}
-_LAST_DAY = datetime(2025, 6, 1, tzinfo=UTC)
-
-
-def _incoming(number: int, passage: Passage) -> Incoming:
-    """A passage with a number and a date to sort, count and lift by."""
-    fields = DocumentFieldsInput(
-        title=passage.title[:500],
-        metadata={**passage.metadata, "views": number * 7919 % 10_000},
-        published_at=_LAST_DAY - timedelta(days=number * 31 % 1500),
-    )
-    return Incoming(passage.id, fields, Content((passage.text or passage.title).encode(), TEXT))
+_LIFTED = {"popularity_weight": 0.2, "popularity_field": VIEWS}
 
 
 def _queries(corpus: Path, count: int, wanted: int) -> list[str]:
