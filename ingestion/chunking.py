@@ -79,7 +79,7 @@ def chunk_elements(
 
     `count_tokens` gives the number of tokens of each text with the embedder's special tokens.
     """
-    elements = tuple(elements)
+    elements = tuple(element for element in elements if element.text.strip())
     pieces = Pieces(count_tokens)
     chunker = _Chunker(settings, " ".join((title or "").split()), pieces)
     if (whole := chunker.whole(elements)) is not None:

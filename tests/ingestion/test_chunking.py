@@ -252,6 +252,11 @@ def test_no_word_is_lost_and_no_chunk_exceeds_the_window(
     assert chunks == chunk_elements(elements, title=title, settings=limits, count_tokens=count_tokens)
 
 
+def test_an_empty_heading_takes_no_word_with_it() -> None:
+    (chunk,) = chunked(heading("Care", 1), heading("", 2))
+    assert chunk.text == "Care"
+
+
 def test_a_text_that_is_its_title_is_not_embedded_twice() -> None:
     (chunk,) = chunked(text("Pump manual"), title="Pump manual")
     assert (chunk.text, chunk.embedding_text) == ("Pump manual", "Pump manual")
