@@ -217,7 +217,7 @@ SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS
 SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
 # The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
-SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.38)
+SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.45)
 
 # The write side
 INGESTION_LEASE_SECONDS = env.float("INGESTION_LEASE_SECONDS", default=15.0)

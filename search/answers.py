@@ -232,7 +232,7 @@ def _evidence(
         passages = context_of([widened(hit) for hit in result.hits], target)
     with clock.stage("evidence"):
         cosines = sentence_cosines(asked, passages, target)
-        score = relevance(asked, passages)
+        score = relevance(asked, passages, cosines)
     prompt = build_prompt(
         asked,
         passages,
