@@ -203,6 +203,7 @@ class AnswerView:
     is_extract: bool
     sources: tuple[SourceView, ...]
     notices: tuple[str, ...]
+    cached: str
 
 
 def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
@@ -214,7 +215,24 @@ def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
         is_extract=body["generator"] == "extractive",
         sources=sources,
         notices=notices(body["degraded"]),
+        cached=_given_before(body),
     )
+
+
+def _given_before(body: Mapping[str, Any]) -> str:
+    """Of an answer from a cache: when it was given, and to which question; `answer.js` says the same."""
+    cached = body.get("cached")
+    if not cached:
+        return ""
+    question = "this question" if body["cache"] == "response" else f"“{cached['question']}”"
+    return f"Given {_ago(cached['age_seconds'])} to {question}"
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if count := int(seconds // length):
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "a moment ago"
 
 
 def source_views(citations: Sequence[Mapping[str, Any]], *, document_url: str) -> tuple[SourceView, ...]:

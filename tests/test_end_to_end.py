@@ -201,6 +201,7 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _sort(page)
         _take_a_suggestion(page)
         _ask_and_follow_a_citation(page)
+        _ask_in_other_words(page)
     with _page(browser, site, java_script_enabled=False) as page:
         _ask_without_javascript(page)
     with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
@@ -209,6 +210,7 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _ask_why_it_is_not_there(page)
         _rate_a_result(page)
         _keep_queries(page)
+        _look_into_the_caches(page)
         _judge_and_compare(page)
         _go_live_and_back(page)
         _grade_by_clicks(page)
@@ -323,11 +325,25 @@ def _ask_and_follow_a_citation(page: Page) -> None:
     _shoot(page, "document")
 
 
+def _ask_in_other_words(page: Page) -> None:
+    """The answer comes from the semantic cache, whose index shows an entry after a second, and says so."""
+    page.goto("/")
+    page.get_by_role("combobox", name="Search or ask").fill("What is the meaning of alarm E-42 of the pump?")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator("#answer-text")).to_contain_text("runs dry", timeout=30_000)
+    expect(page.locator("#answer-cached")).to_have_text(
+        re.compile("Given .* ago to “What does alarm E-42 of the pump mean")
+    )
+    _check(page)
+    _shoot(page, "answer-near")
+
+
 def _ask_without_javascript(page: Page) -> None:
     page.goto("/")
     page.get_by_role("searchbox").fill("What does alarm E-42 of the pump mean?")
     page.get_by_role("button", name="Ask", exact=True).click()
     expect(page.locator("#answer-text")).to_contain_text("runs dry")
+    expect(page.locator("#answer-cached")).to_have_text(re.compile("Given .* ago to this question"))
     page.locator(".cite").first.click()
     expect(page.locator(".source:target")).to_be_visible()
     page.locator("#filters summary").first.click(force=True)
@@ -390,6 +406,28 @@ def _rate_a_result(page: Page) -> None:
     expect(thumb).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#announcer")).to_have_text("Thank you for your rating.")
     _shoot(page, "rated")
+
+
+def _look_into_the_caches(page: Page) -> None:
+    """An entry of each cache is found; one is opened and removed."""
+    page.goto("/admin/caches/")
+    expect(page.locator("#entries tbody tr").first).to_be_visible()
+    _shoot(page, "admin-caches-response")
+    page.locator("select[name=layer]").select_option("embedding")
+    page.get_by_role("button", name="Look").click()
+    expect(page.locator("#entries tbody tr").first).to_be_visible()
+    _shoot(page, "admin-caches-embedding")
+    page.locator("select[name=layer]").select_option("semantic")
+    page.locator("input[name=q]").fill("alarm")
+    page.get_by_role("button", name="Look").click()
+    expect(page.locator("#entries tbody tr")).to_have_count(1)
+    page.get_by_role("link", name=re.compile("^What does alarm E-42")).click()
+    expect(page.locator("#opened")).to_contain_text("runs dry")
+    _shoot(page, "admin-caches-semantic")
+    page.get_by_role("checkbox", name=re.compile("^Choose What does alarm")).check()
+    page.get_by_role("button", name="Remove the chosen").click()
+    expect(page.get_by_text("Removed 1 entry.")).to_be_visible()
+    expect(page.get_by_text("Nothing is stored for these words.")).to_be_visible()
 
 
 def _judge_and_compare(page: Page) -> None:

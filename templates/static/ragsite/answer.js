@@ -94,6 +94,7 @@ const RagsiteAnswer = (() => {
       part("notices").hidden = true;
       part("sources").hidden = true;
       part("thumbs").hidden = true;
+      part("cached").hidden = true;
       part("text").setAttribute("aria-busy", "true");
       part("status").textContent = "Reading the documents…";
     }
@@ -134,7 +135,14 @@ const RagsiteAnswer = (() => {
       this.close(body.refused ? "Nothing relevant was found" : body.generator === "extractive" ? "Quoted from the documents" : "Written from the sources below");
       if (!this.text) part("text").textContent = "There is no answer, but the results below may hold it.";
       this.notice(body.degraded);
+      if (body.cached) this.givenBefore(body);
       this.rateable(body.request_id);
+    }
+
+    givenBefore({ cache, cached }) {
+      const question = cache === "response" ? "this question" : `“${cached.question}”`;
+      part("cached").textContent = `Given ${ago(cached.age_seconds)} to ${question}`;
+      part("cached").hidden = false;
     }
 
     rateable(requestId) {
@@ -215,6 +223,14 @@ const RagsiteAnswer = (() => {
       item.tabIndex = -1;
       return item;
     }
+  }
+
+  function ago(seconds) {
+    for (const [unit, length] of [["hour", 3600], ["minute", 60]]) {
+      const count = Math.floor(seconds / length);
+      if (count) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+    }
+    return "a moment ago";
   }
 
   function element(tag, className, ...children) {
