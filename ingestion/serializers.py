@@ -12,7 +12,7 @@ from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
 from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
 from ingestion.services.documents import Content, DocumentFieldsInput, Incoming, fields_of
 from search.filters import parse_date
-from search.models import Document
+from search.models import DisabledPassage, Document
 from search.serializers import StrictSerializer
 
 _TEXT_TYPES: Mapping[str, str] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
@@ -122,6 +122,24 @@ def checked_id(public_id: str) -> str:
     if "\x00" in public_id or public_id != public_id.strip() or public_id in (".", ".."):
         raise serializers.ValidationError("An id has no NUL and no spaces around it.")
     return public_id
+
+
+class PassageSerializer(StrictSerializer):
+    """A passage of a document by its ordinal, as hits and citations give it, and whether it is to be off."""
+
+    document = serializers.CharField(max_length=512)
+    passage = serializers.IntegerField(min_value=0)
+    disabled = serializers.BooleanField()
+
+
+def passage_json(passage: DisabledPassage) -> dict[str, Any]:
+    """`chunks` is empty when the document no longer says it."""
+    return {
+        "document": passage.document.public_id,
+        "text": passage.text,
+        "chunks": passage.chunk_ids,
+        "since": passage.created_at.isoformat(),
+    }
 
 
 def document_json(document: Document) -> dict[str, Any]:

@@ -20,6 +20,7 @@ api = [
     path("documents", ingestion_api.DocumentsView.as_view(), name="documents"),
     path("documents/bulk", ingestion_api.BulkView.as_view(), name="bulk"),
     path("documents/<path:public_id>", ingestion_api.DocumentView.as_view(), name="document"),
+    path("passages", ingestion_api.PassagesView.as_view(), name="passages"),
     path("batches/<uuid:batch_id>", ingestion_api.BatchView.as_view(), name="batch"),
     path("tasks/<uuid:task_id>", ingestion_api.TaskView.as_view(), name="task"),
     path("profiles", profile_api.ProfilesView.as_view(), name="profiles"),

@@ -24,7 +24,7 @@ from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
 from search.rewriting import rewritten
 from search.synonyms import Expansion
-from search.tenants import HIDDEN_LIMIT, hidden_documents
+from search.tenants import HIDDEN_LIMIT, left_out
 from search.thesauri import current_thesauri
 from search.types import (
     Candidate,
@@ -190,14 +190,14 @@ def candidates_query(asked: Asked, parsed: ParsedQuery) -> tuple[retrieval.Candi
         selected = facets.selections(request.facet_filters or {}, asked.target.schema)
         conditions = typed_conditions(asked, parsed)
         depth = _depth(request, asked.profile)
-        hidden = hidden_documents(principal.tenant_id)
+        hidden, off = left_out(principal.tenant_id)
     legs = _legs(asked, parsed)
     curation = asked.rules.curation(request.query, legs.vector) if request.curate else Curation()
     if not (counts_are_safe := len(hidden) <= HIDDEN_LIMIT):
         hidden = []
         asked.degraded.append("counts_unavailable")
     hidden = [*hidden, *sorted(curation.hides)]
-    allowed = filters.door(principal, now=timezone.now(), hidden=hidden, filters=conditions)
+    allowed = filters.door(principal, now=timezone.now(), hidden=hidden, disabled=off, filters=conditions)
     door = query.text_conditions(allowed, legs, excluded=parsed.excluded)
     wanted = retrieval.CandidatesQuery(
         index=asked.target.name,

@@ -45,6 +45,13 @@ class CurationRefused(SearchError):
     status = 409
 
 
+class PassageRefused(SearchError):
+    """A passage that can't be switched off now; the message says why."""
+
+    code = "passage_refused"
+    status = 409
+
+
 class CursorStale(SearchError):
     """What a cursor went through has changed since; a new one begins again."""
 

@@ -260,9 +260,15 @@ def _not(clause: Clause) -> Clause:
 
 
 def door(
-    principal: Principal, *, now: datetime, hidden: Iterable[int] = (), filters: Filter | None = None
+    principal: Principal,
+    *,
+    now: datetime,
+    hidden: Iterable[int] = (),
+    disabled: Iterable[str] = (),
+    filters: Filter | None = None,
 ) -> Clause:
-    """The filter of every query: tenant, access, dates, `hidden` documents out, and the caller's filter.
+    """The filter of every query: tenant, access, dates, `hidden` documents and `disabled` chunks out, and the caller's
+    filter.
 
     `hidden` are the ids of documents whose deletion, expiry or access change the index has not acknowledged.
     """
@@ -272,6 +278,8 @@ def door(
     ]
     if hidden_ids := list(hidden):
         must_not.append({"terms": {"document_id": hidden_ids}})
+    if chunk_ids := list(disabled):
+        must_not.append({"ids": {"values": chunk_ids}})
     required: list[Clause] = [
         {"term": {"tenant": {"value": str(principal.tenant_uuid)}}},
         {"terms": {"access": [PUBLIC, *sorted(set(principal.groups))]}},

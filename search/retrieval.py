@@ -193,33 +193,37 @@ def windows(request: CandidatesQuery, legs: Sequence[str]) -> dict[str, dict[str
 
 @dataclass(frozen=True, slots=True)
 class SeenInIndex:
-    """Chunks behind the open door and behind the whole one, and their best BM25 score and cosine there."""
+    """Chunks behind each of three doors, one in the other, and their best BM25 score and cosine behind the last.
+
+    `lost_words`: BM25 matches behind the second door, but not behind the last.
+    """
 
     passages: int
     filtered: int
+    enabled: int
+    lost_words: bool
     lexical: float | None
     vector: float | None
 
 
-def seen_in_index(
-    index: str, legs: query.Legs, *, open_door: Sequence[query.Body], door: Sequence[query.Body]
-) -> SeenInIndex:
+def seen_in_index(index: str, legs: query.Legs, *, doors: Sequence[Sequence[query.Body]]) -> SeenInIndex:
     """What the index has of some chunks, each leg for itself. Raises OpenSearchUnavailable."""
+    _, filtered, enabled = doors
     lexical = query.lexical_query(legs)
-    bodies = [
-        query.best_score_body(None, within=open_door),
-        query.best_score_body(None, within=door),
-        query.best_score_body(lexical, within=door),
-    ]
+    bodies = [query.best_score_body(None, within=door) for door in doors]
+    bodies += [query.best_score_body(lexical, within=door) for door in (filtered, enabled)]
     if legs.vector is not None:
-        bodies.append(query.best_score_body(query.exact_vector_query(legs.vector), within=door))
+        bodies.append(query.best_score_body(query.exact_vector_query(legs.vector), within=enabled))
     answers = [answer["hits"] for answer in _multi_search(index, bodies)]
+    counts = [hits["total"]["value"] for hits in answers]
     best = [hits["hits"][0]["_score"] if hits["hits"] else None for hits in answers]
-    vector = best[3] if legs.vector is not None else None
+    vector = best[5] if legs.vector is not None else None
     return SeenInIndex(
-        passages=answers[0]["total"]["value"],
-        filtered=answers[1]["total"]["value"],
-        lexical=best[2],
+        passages=counts[0],
+        filtered=counts[1],
+        enabled=counts[2],
+        lost_words=counts[3] > 0 and counts[4] == 0,
+        lexical=best[4],
         vector=None if vector is None else query.cosine(vector),
     )
 

@@ -6,6 +6,7 @@ What follows is decided in `stages`. Of another tenant's documents nothing is sa
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
@@ -28,7 +29,7 @@ from search.stages import (
     ranking_stage,
     record_stage,
 )
-from search.tenants import hidden_documents, live_target
+from search.tenants import left_out, live_target
 from search.types import Hit, IndexTarget, Principal, SearchRequest, parse_chunk_id
 
 
@@ -107,22 +108,28 @@ def _index_facts(
     asked: Asked, found: Found, record: _Record, *, passage: int | None, now: datetime
 ) -> IndexFacts:
     principal = asked.principal
-    hidden = hidden_documents(principal.tenant_id)
+    hidden, off = left_out(principal.tenant_id)
     parsed = found.reading.parsed
     conditions = candidates.typed_conditions(asked, parsed)
-    selected = facets.selections(asked.request.facet_filters or {}, asked.target.schema)
-    allowed = filters.door(principal, now=now, hidden=hidden, filters=conditions)
-    door = query.text_conditions(allowed, found.legs, excluded=parsed.excluded)
+    selected = facets.selections(asked.request.facet_filters or {}, asked.target.schema).values()
+
+    def door(**more: Any) -> query.Body:
+        return filters.door(principal, now=now, hidden=hidden, **more)
+
+    def filtered(**more: Any) -> query.Body:
+        allowed = door(filters=conditions, **more)
+        return filters.narrowed(
+            query.text_conditions(allowed, found.legs, excluded=parsed.excluded), selected
+        )
+
     own = query.own_passages(record.document_id, record.edition, ordinal=passage)
-    seen = retrieval.seen_in_index(
-        asked.target.name,
-        found.wanted.legs,
-        open_door=[*own, filters.door(principal, now=now, hidden=hidden)],
-        door=[*own, filters.narrowed(door, selected.values())],
-    )
+    doors = [[*own, one] for one in (door(), filtered(), filtered(disabled=off))]
+    seen = retrieval.seen_in_index(asked.target.name, found.wanted.legs, doors=doors)
     return IndexFacts(
         passages=seen.passages,
         fits_filters=seen.filtered > 0,
+        enabled=seen.enabled,
+        words_disabled=seen.lost_words,
         is_hidden=record.document_id in found.curation.hides,
         lexical=seen.lexical,
         vector=seen.vector,

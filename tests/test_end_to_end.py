@@ -208,6 +208,7 @@ def test_a_manager_adds_a_folder_and_readers_search_ask_and_check_a_citation(
         _sign_in(page)
         _pin_from_a_preview(page)
         _ask_why_it_is_not_there(page)
+        _switch_a_passage_off_and_on(page)
         _rate_a_result(page)
         _keep_queries(page)
         _look_into_the_caches(page)
@@ -396,6 +397,27 @@ def _ask_why_it_is_not_there(page: Page) -> None:
     expect(page.locator("#stage")).to_have_text("It is among the results.")
     expect(page.locator("#parts tbody tr")).to_have_count(2)
     _shoot(page, "admin-whereabouts")
+
+
+def _switch_a_passage_off_and_on(page: Page) -> None:
+    """The only passage of a document: readers no longer find it, and the stage that lost it is named."""
+    page.goto("/admin/search/document/?q=pump.md")
+    page.locator("#result_list").get_by_role("link", name="Pump P-7").click()
+    page.get_by_role("link", name="Passages").click()
+    passages = page.url
+    page.get_by_role("button", name="Switch off passage 0").click()
+    expect(page.get_by_text("Passage 0 is off.")).to_be_visible()
+    expect(page.locator("[data-state=off]")).to_have_count(1)
+    _shoot(page, "admin-passages")
+    page.goto("/?q=E-42&mode=lexical")
+    expect(page.locator("#results-title")).to_contain_text("No results")
+    page.goto("/admin/whereabouts/?q=E-42&document=pump.md")
+    expect(page.locator("#stage")).to_have_text("The passage that the query asks for is switched off.")
+    page.goto(passages)
+    page.get_by_role("button", name="Switch on passage 0").click()
+    expect(page.locator("[data-state=off]")).to_have_count(0)
+    page.goto("/?q=E-42&mode=lexical")
+    expect(page.locator(".hit").first).to_contain_text("E-42")
 
 
 def _rate_a_result(page: Page) -> None:

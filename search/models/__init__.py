@@ -4,7 +4,7 @@ The database is the record; OpenSearch holds a copy that can be rebuilt. Every r
 """
 
 from search.models.curation import CuratedDocument, CurationRule
-from search.models.documents import Document, Edition
+from search.models.documents import DisabledPassage, Document, Edition
 from search.models.expectations import Expectation
 from search.models.feedback import Feedback
 from search.models.indexes import MetadataField, SearchIndex
@@ -20,6 +20,7 @@ __all__ = [
     "ApiKey",
     "CuratedDocument",
     "CurationRule",
+    "DisabledPassage",
     "Document",
     "Edition",
     "EvaluationRun",

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ingestion.services import documents
-from search import curating, services
+from search import curating, disabling, services
 from search.models import CuratedDocument, CurationRule, Document, Tenant
 from search.stages import SENTENCES, Stage
 from search.types import Mode, Principal, SearchRequest
@@ -156,6 +156,23 @@ def test_a_hidden_document_is_lost_by_curation(corpus: Tenant, principal: Princi
     curating.publish(rule)
     assert stage(principal, "valve3") is Stage.HIDDEN
     assert stage(principal, "valve3", curate=False, top_k=20) is Stage.FOUND
+
+
+def test_a_passage_that_is_switched_off_is_named(corpus: Tenant, principal: Principal) -> None:
+    parts = " ".join(
+        ["The pump is told of here. " + "Oil. " * 130, "The fan is told of there. " + "Oil. " * 60]
+    )
+    ingest(corpus, "manual", parts)
+    manual = Document.objects.get(public_id="manual")
+    options: dict[str, Any] = {"mode": Mode.LEXICAL, "group_by": "chunk"}
+    assert stage(principal, "manual", "fan", **options) is Stage.FOUND
+    disabling.disable(manual, 1)
+    assert stage(principal, "manual", "fan", **options) is Stage.DISABLED
+    assert stage(principal, "manual", "fan", passage=1) is Stage.DISABLED
+    assert stage(principal, "manual", "pump", passage=0) is Stage.FOUND
+    assert stage(principal, "manual", "soup", **options) is Stage.NOT_MATCHED
+    disabling.disable(manual, 0)
+    assert stage(principal, "manual", "pump") is Stage.DISABLED
 
 
 def test_words_that_it_does_not_hold_do_not_match(corpus: Tenant, principal: Principal) -> None:
