@@ -1,7 +1,7 @@
 """Pure: questions over files, with the document, the page or section and the sentence that answer each.
 
-Pages of papers are labelled from written answers: the page that holds most of an answer's telling words, searched by
-nobody. Sections of Markdown are labelled by their headings.
+Pages of papers are labelled from written answers: the page that holds most of an answer's telling words, of the paper
+that the question names. Sections of Markdown are labelled by their headings.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import PurePath
 
 from search.sentences import content_stems, sentence_spans
 
@@ -19,6 +20,8 @@ LEAST_COVERED = 0.6
 # Pages that hold nearly as much of the answer are right as well.
 _AS_GOOD = 0.95
 _LEAST_WORDS = 6
+# What is longer is no sentence: the text of a table or a figure.
+_MOST_WORDS = 60
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _FIELD = re.compile(r"^(title|description): *[\"']?(.+?)[\"']? *$", re.MULTILINE)
 _HEADING = re.compile(r"^(#{2,3}) +(.+?)(?: *\{:.*)? *$", re.MULTILINE)
@@ -62,22 +65,30 @@ def _labelled(
     stems: Mapping[Page, frozenset[str]],
     weights: Mapping[str, float],
 ) -> FileQuestion | None:
-    """The question names its paper, so that its own words count for the page a little as well."""
+    """The question's own words count a little as well: of two pages that hold the answer, one is on its subject."""
     wanted = {stem: weights[stem] for stem in content_stems(answer) if stem in weights}
-    named = {stem: weights[stem] / 4 for stem in content_stems(question) if stem in weights} | wanted
+    said = {stem: weights[stem] / 4 for stem in content_stems(question) if stem in weights} | wanted
     if not wanted:
         return None
-    covered = {page: _covered(named, held) for page, held in stems.items()}
+    covered = {page: _covered(said, stems[page]) for page in _named(question, pages)}
     best = max(covered, key=lambda page: covered[page])
-    if _covered(wanted, stems[best]) < LEAST_COVERED:
+    sentences = [text for text in _sentences(pages[best]) if len(text.split()) <= _MOST_WORDS]
+    if not sentences or _covered(wanted, stems[best]) < LEAST_COVERED:
         return None
     as_good = {
         number
         for (name, number), share in covered.items()
         if name == best[0] and share >= _AS_GOOD * covered[best]
     }
-    evidence = max(_sentences(pages[best]), key=lambda text: _covered(wanted, frozenset(content_stems(text))))
+    evidence = max(sentences, key=lambda text: _covered(wanted, frozenset(content_stems(text))))
     return FileQuestion(question, best[0], evidence, pages=frozenset(as_good))
+
+
+def _named(question: str, pages: Iterable[Page]) -> list[Page]:
+    """Pages of the files that a question names, `bert.pdf` by the word BERT; all of them where it names none."""
+    every = list(pages)
+    words = set(plain(question).split())
+    return [page for page in every if PurePath(page[0]).stem.casefold() in words] or every
 
 
 def _covered(wanted: Mapping[str, float], held: frozenset[str]) -> float:

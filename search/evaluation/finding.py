@@ -51,7 +51,8 @@ class Finding:
             budget=self.context_tokens,
         )
         own = [passage for passage in context if passage.hit.document.public_id == document]
-        shown = "".join(plain(shown_text(passage)) for passage in own)
+        own.sort(key=lambda passage: passage.hit.ordinal)  # a sentence may run on into the next passage
+        shown = plain("\n".join(shown_text(passage) for passage in own))
         return Outcome(_first(found), _first(is_right), plain(question.evidence) in shown)
 
     def _evidence(self, text: str) -> SearchRequest:

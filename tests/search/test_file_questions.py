@@ -61,6 +61,26 @@ def test_an_answer_is_labelled_with_the_page_that_holds_its_words_and_its_senten
     assert unlabelled == 1
 
 
+def test_a_question_that_names_a_file_is_answered_in_it() -> None:
+    pages = PAGES | {("other.pdf", 1): PAGES["bert.pdf", 2] + " They are trained together for a long time."}
+    answer = "Masked language modelling and next sentence prediction, together."
+    [named], _ = labelled([("What are BERT's tasks in training?", answer)], pages)
+    assert (named.document, named.pages) == ("bert.pdf", frozenset({2}))
+    [open_to_all], _ = labelled([("What are the tasks in training?", answer)], pages)
+    assert open_to_all.document == "other.pdf"
+
+
+def test_a_table_is_no_sentence() -> None:
+    table = " ".join(["masked language modelling", *(f"{number} 0.5" for number in range(60))])
+    pages = {("bert.pdf", 1): f"{table}\n\nIt is pre-trained by masked modelling."}
+    [question], _ = labelled([("What is it trained by?", "Masked language modelling.")], pages)
+    assert question.evidence == "It is pre-trained by masked modelling."
+    assert labelled([("What is it trained by?", "Masked language modelling.")], {("a.pdf", 1): table}) == (
+        (),
+        1,
+    )
+
+
 def test_pages_that_hold_as_much_of_the_answer_are_right_as_well_in_its_document_alone() -> None:
     pages = PAGES | {("bert.pdf", 9): PAGES["bert.pdf", 2], ("other.pdf", 1): PAGES["bert.pdf", 2]}
     [question], _ = labelled([("What is BERT trained by?", "Masked language modelling.")], pages)
