@@ -9,8 +9,8 @@ from search.context import shown_text
 from search.sentences import content_stems, exact_tokens, is_code, rarity, sentence_spans, vocabulary
 from search.types import ContextPassage
 
-# Beside the mean of the two cosines, by a logistic regression on clapnq's half a alone. A passage on the subject is near
-# the question as a whole; that it answers shows in one of its sentences (decision 33).
+# Beside the mean of the two cosines, by a logistic regression on clapnq's half a alone. A passage on the subject is
+# near the question as a whole; that it answers shows in one of its sentences (decision 33).
 WORDS_WEIGHT = 0.1
 _HALF = 0.5
 
