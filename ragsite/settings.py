@@ -204,14 +204,18 @@ SEARCH_SEMANTIC_CACHE_WORD_COSINE = env.float("SEARCH_SEMANTIC_CACHE_WORD_COSINE
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="")
-_GENERATOR_BACKEND = (
-    "search.generation.OpenAIGenerator" if OPENAI_MODEL else "search.generation.ExtractiveGenerator"
-)
+# Or several providers in an order of preference, each a JSON object: see docs/operations.md
+SEARCH_GENERATION_PROVIDERS: list[dict[str, Any]] = env.json("SEARCH_GENERATION_PROVIDERS", default=[])
+if SEARCH_GENERATION_PROVIDERS:
+    _generator: tuple[str, Any] = ("ProvidersGenerator", {"providers": SEARCH_GENERATION_PROVIDERS})
+elif OPENAI_MODEL:
+    _openai_options = {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY}
+    _generator = ("OpenAIGenerator", _openai_options)
+else:
+    _generator = ("ExtractiveGenerator", {})
 SEARCH_GENERATOR: dict[str, Any] = {
-    "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=_GENERATOR_BACKEND),
-    "OPTIONS": {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY}
-    if OPENAI_MODEL
-    else {},
+    "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=f"search.generation.{_generator[0]}"),
+    "OPTIONS": _generator[1],
 }
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)

@@ -28,8 +28,8 @@ from search.context import (
 from search.evidence import context_of, context_tokens, nearness, relevance_of, sentence_cosines
 from search.exceptions import CacheUnavailable, GenerationUnavailable
 from search.follow_ups import after_history, with_standalone_question
-from search.generation import Generator, get_generator
-from search.generations import Generation, Usage
+from search.generation import Generator, generator_settings, get_generator
+from search.generations import Generation
 from search.metrics import DEGRADED, TOKENS, StageClock
 from search.profiles import fusion_spec, retrieval_settings
 from search.relevance import relevance
@@ -160,8 +160,6 @@ def answer_scope(
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
         "refusal_cosine": settings.SEARCH_REFUSAL_COSINE,
     }
-    options = settings.SEARCH_GENERATOR.get("OPTIONS", {})
-    told = sorted(f"{name}={value}" for name, value in options.items() if name != "api_key")
     return CacheScope(
         kind="answer",
         tenant=principal.tenant_uuid,
@@ -173,7 +171,7 @@ def answer_scope(
         filters=request.filters,
         profile=profile,
         fusion=fusion_spec(profile),
-        models=(target.variant, reranker_name(profile), rewriter_name(profile), generator.name, *told),
+        models=(target.variant, reranker_name(profile), rewriter_name(profile), generator_settings()),
         prompt_version=PROMPT_VERSION,
     )
 
@@ -296,8 +294,10 @@ def search_request(request: AskRequest) -> SearchRequest:
     )
 
 
-def _refused(prepared: PreparedAnswer, usage: Usage | None = None) -> dict[str, Any]:
-    return _kept(prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, usage=usage))
+def _refused(prepared: PreparedAnswer, generation: Generation | None = None) -> dict[str, Any]:
+    return _kept(
+        prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, generation=generation)
+    )
 
 
 def finish_answer(
@@ -311,7 +311,7 @@ def finish_answer(
     TOKENS.labels("prompt").inc(generation.usage.prompt_tokens)
     TOKENS.labels("completion").inc(generation.usage.completion_tokens)
     if is_refusal(checked.text):
-        return _refused(prepared, generation.usage)
+        return _refused(prepared, generation)
     found = {
         "citation_removed": checked.removed > 0,
         "answer_unsupported": bool(checked.unsupported),
@@ -321,9 +321,9 @@ def finish_answer(
     reasons = tuple(reason for reason, holds in found.items() if holds)
     if not checked.text:  # nothing of it is supported
         checked = replace(checked, text=REFUSAL)
-        body = _body(prepared, checked, refused=True, reasons=reasons, usage=generation.usage)
+        body = _body(prepared, checked, refused=True, reasons=reasons, generation=generation)
         return after_history(prepared.question.request, body)
-    return _kept(prepared, _body(prepared, checked, reasons=reasons, usage=generation.usage))
+    return _kept(prepared, _body(prepared, checked, reasons=reasons, generation=generation))
 
 
 def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dict[str, Any]:
@@ -347,8 +347,12 @@ def _body(
     *,
     refused: bool = False,
     reasons: tuple[str, ...] = (),
-    usage: Usage | None = None,
+    generation: Generation | None = None,
 ) -> dict[str, Any]:
+    """`generation`: what a model wrote; None where none was asked, or failed."""
+    written = generation or Generation("")
+    if written.is_fallback:
+        reasons = (*reasons, "generation_fallback")
     for reason in reasons:
         DEGRADED.labels(reason).inc()
     return answer_json(
@@ -359,9 +363,9 @@ def _body(
             citations=checked.citations,
             hits=prepared.hits,
             cache="none",
-            generator=prepared.question.generator.name,
+            generator=written.model or prepared.question.generator.name,
             timings=prepared.clock.total(),
-            usage=usage or Usage(),
+            usage=written.usage,
             degraded=(*prepared.degraded, *reasons),
             unsupported=checked.unsupported,
             relevance=prepared.relevance,

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from search.generation.providers import provider_of
+
 KNN_ENGINES = ("lucene", "faiss")
 MAX_RESULT_WINDOW = 10_000  # how deep the engine looks by place
 
@@ -27,6 +29,23 @@ def opensearch_settings(**_: Any) -> list[CheckMessage]:
     if not 0 < settings.SEARCH_SEMANTIC_CACHE_ENTRIES < MAX_RESULT_WINDOW:
         message = f"SEARCH_SEMANTIC_CACHE_ENTRIES lies between 1 and {MAX_RESULT_WINDOW - 1}."
         errors.append(Error(message, id="search.E004"))
+    return errors
+
+
+@register()
+def generation_settings(**_: Any) -> list[CheckMessage]:
+    """Each provider is made once, which contacts nobody, so that a misspelt one is told at start."""
+    names = [config.get("name") for config in settings.SEARCH_GENERATION_PROVIDERS]
+    errors: list[CheckMessage] = []
+    for config in settings.SEARCH_GENERATION_PROVIDERS:
+        try:
+            provider_of(config)
+        except ValueError as error:
+            errors.append(Error(f"SEARCH_GENERATION_PROVIDERS: {error}", id="search.E004"))
+    if len(set(names)) < len(names):
+        errors.append(
+            Error("SEARCH_GENERATION_PROVIDERS: each provider has a name of its own.", id="search.E005")
+        )
     return errors
 
 

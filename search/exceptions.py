@@ -110,6 +110,10 @@ class GenerationUnavailable(Unavailable):
     code = "generation_unavailable"
 
 
+class GenerationWithheld(GenerationUnavailable):
+    """The provider's filter kept an answer back, which is its decision: no other provider is asked."""
+
+
 class CacheUnavailable(Unavailable):
     code = "cache_unavailable"
 

@@ -20,6 +20,11 @@ CACHE_EVICTED = Counter("ragsite_cache_evicted_total", "Cache entries removed be
 TOKENS = Counter(
     "ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"]
 )
+GENERATION_FAILURES = Counter(
+    "ragsite_generation_failures_total",
+    "Calls of language models that failed, by provider and reason.",
+    ["provider", "reason"],
+)
 FEEDBACK = Counter("ragsite_feedback_total", "Readers' ratings by kind and rating.", ["kind", "rating"])
 LAB_REGRESSED = Gauge(
     "ragsite_lab_regressed",

@@ -45,7 +45,7 @@ from search.exceptions import GenerationUnavailable, Overloaded, SearchError
 from search.flights import Event, Flights, Follower
 from search.follow_ups import with_standalone_question
 from search.generation import get_generator
-from search.generations import Generation, Piece, Usage
+from search.generations import Piece
 from search.metrics import QUERIES
 from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
@@ -287,10 +287,8 @@ async def _answered(question: Question) -> AsyncGenerator[Event, None]:
         return
     for event in _shown(await in_thread(stream.flush)):
         yield event
-    generation = Generation(total.text, total.usage or Usage(), total.is_cut)
-    yield Event(
-        "done", await in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
-    )
+    checked, generation = stream.checked(), total.generation()
+    yield Event("done", await in_thread(lambda: finish_answer(prepared, checked, generation=generation)))
 
 
 async def _fed(stream: CitationStream, text: str) -> Shown:

@@ -6,7 +6,14 @@ from pathlib import Path
 from embedded.paths import checkout_paths
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-for _name in ("OPENSEARCH_URL", "REDIS_URL", "REDIS_CACHE_URL", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+for _name in (
+    "OPENSEARCH_URL",
+    "REDIS_URL",
+    "REDIS_CACHE_URL",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "SEARCH_GENERATION_PROVIDERS",
+):
     os.environ.pop(_name, None)
 os.environ["RAGSITE_DATA_DIR"] = str(checkout_paths(_CHECKOUT, purpose="tests").data)
 
