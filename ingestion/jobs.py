@@ -13,7 +13,9 @@ from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.services import expectations, ingest, probe, sync
+from search import ledger
 from search.evaluation import lab_jobs
+from search.exceptions import BudgetUnavailable
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
@@ -148,6 +150,7 @@ def run_expectations(tenant_id: int) -> None:
 
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
+    _flush_ledger()
     rings = [
         doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()
     ]
@@ -156,3 +159,11 @@ def sweep() -> int:
     rings += [doorbell.ring(doorbell.RUN_LAB_JOB, job_id) for job_id in lab_jobs.due_jobs()]
     rings += [doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id) for tenant_id in expectations.due()]
     return len(rings)
+
+
+def _flush_ledger() -> None:
+    """A part of what language models were spent on; the next sweep takes the next one."""
+    try:
+        ledger.flush()
+    except BudgetUnavailable as error:
+        logger.warning("ledger_unreachable", error=str(error))

@@ -86,6 +86,7 @@ UNFOLD = {
                     _menu("Tenants", "domain", "admin:search_tenant_changelist"),
                     _menu("Members", "group", "admin:search_membership_changelist"),
                     _menu("API keys", "key", "admin:search_apikey_changelist"),
+                    _menu("Spending", "payments", "spending"),
                     _menu("Users", "person", "admin:search_user_changelist", superusers_only=True),
                 ],
             },

@@ -217,6 +217,8 @@ SEARCH_GENERATOR: dict[str, Any] = {
     "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=f"search.generation.{_generator[0]}"),
     "OPTIONS": _generator[1],
 }
+# {model: {"prompt": …, "completion": …}}, of a million tokens, in whatever currency the budgets are in
+SEARCH_MODEL_PRICES: dict[str, dict[str, float]] = env.json("SEARCH_MODEL_PRICES", default={})
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from ingestion import api as ingestion_api
 from search import chat, health, mcp, profile_api, streams, views
 from search.admin.caches_page import caches_page
+from search.admin.spending import spending_page
 from search.admin.whereabouts_page import whereabouts_page
 from search.api import ExplainView, FeedbackView, SearchView, SuggestView
 
@@ -61,6 +62,7 @@ urlpatterns = [
     path("admin/rq/", include("django_rq.urls")),
     path("admin/whereabouts/", admin.site.admin_view(whereabouts_page), name="whereabouts"),
     path("admin/caches/", admin.site.admin_view(caches_page), name="caches"),
+    path("admin/spending/", admin.site.admin_view(spending_page), name="spending"),
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(template_name="search/login.html", next_page="/"), name="login"),
     path("logout/", LogoutView.as_view(next_page="/"), name="logout"),

@@ -30,7 +30,7 @@ from search.exceptions import CacheUnavailable, GenerationUnavailable
 from search.follow_ups import after_history, with_standalone_question
 from search.generation import Generator, generator_settings, get_generator
 from search.generations import Generation
-from search.metrics import DEGRADED, TOKENS, StageClock
+from search.metrics import DEGRADED, StageClock
 from search.profiles import fusion_spec, retrieval_settings
 from search.relevance import relevance
 from search.rendering import Answer, answer_json
@@ -41,6 +41,7 @@ from search.rule_sets import current_rules
 from search.semantic_cache import keep_near_response, near_response
 from search.services import retrieve
 from search.shared_flights import shared_outcome
+from search.spending import charged
 from search.tenants import live_target
 from search.types import (
     AskRequest,
@@ -101,7 +102,8 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
     Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. A model that fails is named in `degraded`.
     """
     if request.history:
-        request = asyncio.run(with_standalone_question(request, get_generator()))
+        generator = charged(get_generator(), principal)
+        request = asyncio.run(with_standalone_question(request, generator))
     question = open_question(principal, request)
     if question.key is None:
         return _answer_now(question)
@@ -135,7 +137,7 @@ def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
 
 def open_question(principal: Principal, request: AskRequest) -> Question:
     """Reads the index that serves and the profile. Raises InvalidRequest."""
-    opened_at, generator = timezone.now(), get_generator()
+    opened_at, generator = timezone.now(), charged(get_generator(), principal)
     target = live_target(principal.tenant_id)
     if target is None:
         return Question(principal, request, generator, None, None, opened_at)
@@ -308,8 +310,6 @@ def finish_answer(
         return failed_answer(
             prepared, GenerationUnavailable(f"{prepared.question.generator.name} wrote nothing.")
         )
-    TOKENS.labels("prompt").inc(generation.usage.prompt_tokens)
-    TOKENS.labels("completion").inc(generation.usage.completion_tokens)
     if is_refusal(checked.text):
         return _refused(prepared, generation)
     found = {

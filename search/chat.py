@@ -19,7 +19,13 @@ from django.views.decorators.http import require_safe
 from search.authentication import authenticate_key, require_scope
 from search.context import bounded_history
 from search.errors import api_error_of
-from search.exceptions import GenerationUnavailable, InvalidRequest, ModelNotFound
+from search.exceptions import (
+    BudgetExhausted,
+    BudgetUnavailable,
+    GenerationUnavailable,
+    InvalidRequest,
+    ModelNotFound,
+)
 from search.flights import Event
 from search.models.profiles import DEFAULT_PROFILE
 from search.profiles import live_profiles
@@ -149,7 +155,14 @@ def _sent(body: dict[str, Any]) -> bytes:
 
 
 def _failure(body: dict[str, Any]) -> GenerationUnavailable | None:
-    return None if body["answer"] else GenerationUnavailable("The model gave no answer; try again shortly.")
+    """Why there are hits alone: the last reason, which the missing answer gave."""
+    if body["answer"]:
+        return None
+    if body["degraded"][-1] == BudgetExhausted.code:
+        return BudgetExhausted("This month's budget is used up.")
+    if body["degraded"][-1] == BudgetUnavailable.code:
+        return BudgetUnavailable("The budget can't be counted now; try again shortly.")
+    return GenerationUnavailable("The model gave no answer; try again shortly.")
 
 
 def _beyond_openai(body: dict[str, Any]) -> dict[str, Any]:

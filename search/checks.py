@@ -50,6 +50,19 @@ def generation_settings(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def price_settings(**_: Any) -> list[CheckMessage]:
+    wrong = [model for model, price in settings.SEARCH_MODEL_PRICES.items() if not _is_price(price)]
+    message = 'a price is {"prompt": …, "completion": …}, numbers from 0 on, of a million tokens.'
+    return [Error(f"SEARCH_MODEL_PRICES: {model}: {message}", id="search.E006") for model in wrong]
+
+
+def _is_price(price: Any) -> bool:
+    if not isinstance(price, dict) or set(price) != {"prompt", "completion"}:
+        return False
+    return all(isinstance(value, int | float) and value >= 0 for value in price.values())
+
+
+@register()
 def lease_settings(**_: Any) -> list[CheckMessage]:
     if settings.INGESTION_HEARTBEAT_SECONDS * 2 > settings.INGESTION_LEASE_SECONDS:
         message = (

@@ -85,7 +85,7 @@ class Unavailable(SearchError):
 
     code = "unavailable"
     status = 503
-    retry_after_seconds = 2
+    retry_after_seconds: int | None = 2
 
 
 class OpenSearchUnavailable(Unavailable):
@@ -112,6 +112,20 @@ class GenerationUnavailable(Unavailable):
 
 class GenerationWithheld(GenerationUnavailable):
     """The provider's filter kept an answer back, which is its decision: no other provider is asked."""
+
+
+class BudgetExhausted(GenerationUnavailable):
+    """A tenant or a key has spent what it may this month, or would with this call."""
+
+    code = "budget_exhausted"
+    status = 429
+    retry_after_seconds = None
+
+
+class BudgetUnavailable(GenerationUnavailable):
+    """What may be spent can't be told or counted: then nothing is."""
+
+    code = "budget_unavailable"
 
 
 class CacheUnavailable(Unavailable):

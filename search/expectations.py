@@ -27,6 +27,8 @@ Kind = Expectation.Kind
 State = Expectation.State
 _OUTAGES = frozenset(
     {
+        "budget_exhausted",
+        "budget_unavailable",
         "embedding_unavailable",
         "generation_unavailable",
         "partial_results",

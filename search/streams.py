@@ -44,13 +44,14 @@ from search.errors import error_response
 from search.exceptions import GenerationUnavailable, Overloaded, SearchError
 from search.flights import Event, Flights, Follower
 from search.follow_ups import with_standalone_question
-from search.generation import get_generator
+from search.generation import Generator, get_generator
 from search.generations import Piece
 from search.metrics import QUERIES
 from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
 from search.serializers import AskSerializer
 from search.shared_flights import shared_events
+from search.spending import charged
 from search.types import AskRequest, Principal
 
 _LOGGED = ("request_id", "cache", "generator", "timings", "usage", "degraded")
@@ -239,17 +240,20 @@ def read_json(request: HttpRequest) -> tuple[Principal, Any]:
 
 async def _opened(read: Callable[[], Asked]) -> tuple[Asked, Question]:
     """A question after others is made whole on the event loop, where no thread waits for the model."""
-    asked, question = await in_thread(lambda: _open(read))
-    if question is None:
-        request = await with_standalone_question(asked.request, get_generator())
-        asked = replace(asked, request=request)
-        question = await in_thread(lambda: open_question(asked.principal, request))
-    return asked, question
+    asked, opened = await in_thread(lambda: _open(read))
+    if isinstance(opened, Question):
+        return asked, opened
+    request = await with_standalone_question(asked.request, opened)
+    question = await in_thread(lambda: open_question(asked.principal, request))
+    return replace(asked, request=request), question
 
 
-def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | None]:
+def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | Generator]:
+    """With the question; after a history, with what makes it whole."""
     asked = read()
-    return asked, None if asked.request.history else open_question(asked.principal, asked.request)
+    if asked.request.history:
+        return asked, charged(get_generator(), asked.principal)
+    return asked, open_question(asked.principal, asked.request)
 
 
 async def _produce(question: Question) -> AsyncGenerator[Event, None]:

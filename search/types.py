@@ -59,12 +59,16 @@ FieldSchema = Mapping[str, FieldSpec]
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: one tenant, the access groups held there, and what the credential may do."""
+    """Who asks: one tenant, the access groups held there, and what the credential may do.
+
+    `key_id`: the API key, which may have a budget of its own; None for a person.
+    """
 
     tenant_id: int
     tenant_uuid: UUID
     groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
+    key_id: int | None = None
 
     @property
     def access_fingerprint(self) -> str:

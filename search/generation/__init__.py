@@ -37,6 +37,16 @@ class Generator(Protocol):
         """The model, or `extractive`: what the response calls `generator`. The first one's, where there are several."""
         ...
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that may write an answer."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The most that any of them writes."""
+        ...
+
     def generate(self, prompt: Prompt) -> Generation:
         """The whole answer, for threads without an event loop. Raises GenerationUnavailable."""
         ...

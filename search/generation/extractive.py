@@ -14,6 +14,8 @@ class ExtractiveGenerator:
     """Needs nothing and never fails."""
 
     name = EXTRACTIVE
+    models: tuple[str, ...] = ()
+    max_tokens = 0
 
     def generate(self, prompt: Prompt) -> Generation:
         return Generation("".join(self._pieces(prompt)))

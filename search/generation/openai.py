@@ -61,6 +61,7 @@ class OpenAIGenerator:
 
         self._openai = openai
         self.name = self.model
+        self.models = (self.model,)
         self.places = Places(self.max_concurrent)
         self._seconds = self.timeout or settings.SEARCH_GENERATION_TIMEOUT_SECONDS
         self._tls = httpx2.create_ssl_context()  # made once: it reads the certificates of all authorities

@@ -30,6 +30,8 @@ class ProvidersGenerator:
     def __post_init__(self) -> None:
         self._providers = [provider_of(config) for config in self.providers]
         self.name = self._providers[0].name
+        self.models = tuple(provider.model for provider in self._providers)
+        self.max_tokens = max(provider.max_tokens for provider in self._providers)
 
     def generate(self, prompt: Prompt) -> Generation:
         return collected(self.stream(prompt))

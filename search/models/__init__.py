@@ -13,6 +13,7 @@ from search.models.lab_jobs import LabJob
 from search.models.profiles import Profile
 from search.models.rerankers import TrainedReranker
 from search.models.runs import EvaluationRun, RunRow
+from search.models.spending import LedgerCursor, Spending
 from search.models.synonyms import SynonymSet
 from search.models.tenants import ApiKey, Membership, Tenant, User
 
@@ -29,12 +30,14 @@ __all__ = [
     "JudgedQuery",
     "Judgement",
     "LabJob",
+    "LedgerCursor",
     "Membership",
     "MetadataField",
     "Profile",
     "QuerySet",
     "RunRow",
     "SearchIndex",
+    "Spending",
     "SynonymSet",
     "Tenant",
     "TrainedReranker",
