@@ -19,6 +19,7 @@ from django.db.models import F, Sum
 
 from search.exceptions import BudgetExhausted, BudgetUnavailable
 from search.models import ApiKey, LedgerCursor, Spending, Tenant
+from search.redis_connection import connect
 
 T = TypeVar("T")
 Entry = tuple[str, "Spent"]
@@ -221,5 +222,4 @@ def _client() -> "redis.Redis":
 
 @lru_cache(maxsize=4)
 def _connect(url: str) -> "redis.Redis":
-    timeout = settings.SEARCH_CACHE_TIMEOUT_SECONDS
-    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return connect(url, timeout_seconds=settings.SEARCH_CACHE_TIMEOUT_SECONDS)

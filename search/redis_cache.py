@@ -16,6 +16,7 @@ from django.conf import settings
 
 from search.exceptions import CacheUnavailable
 from search.metrics import CACHE_EVICTED, CACHE_READS
+from search.redis_connection import connect
 
 PREFIX = "ragsite"
 _DIGEST_LENGTH = 64
@@ -42,8 +43,7 @@ def cache_client() -> "redis.Redis":
 
 @lru_cache(maxsize=4)
 def _connect(url: str) -> "redis.Redis":
-    timeout = settings.SEARCH_CACHE_TIMEOUT_SECONDS
-    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return connect(url, timeout_seconds=settings.SEARCH_CACHE_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from search import query, spelling
-from search.client import ResponseError, encode, get_client, unavailable
+from search.client import ResponseError, encode, get_client, may_pass, unavailable
 from search.counting import Counting, count_body, decode_counts, decode_estimates, estimate_body
 from search.exceptions import OpenSearchUnavailable
 from search.mapping import SUGGEST_FIELD, VECTOR_FIELD
@@ -277,7 +277,7 @@ def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
         "is not defined" in reason
     ):  # the pipeline is gone with the node's data: put it again at the next query
         _ensured_pipelines.clear()
-    if status in (404, 429, 500, 502, 503, 504) or "is not defined" in reason:
+    if status == 404 or may_pass(status) or "is not defined" in reason:
         return OpenSearchUnavailable(f"OpenSearch can not search now ({reason}).")
     causes = "; ".join(str(cause.get("reason")) for cause in error.get("root_cause", ()))
     return RuntimeError(f"OpenSearch refused the query: {reason}: {causes}")

@@ -135,6 +135,7 @@ class OpenAIGenerator:
     @contextmanager
     def _failures(self) -> Iterator[None]:
         """Errors of the client, its transport and what it could not read are counted, and GenerationUnavailable."""
+        from aiohttp import ClientError
         from httpx2 import HTTPError
         from openai import APIStatusError, OpenAIError
 
@@ -144,7 +145,7 @@ class OpenAIGenerator:
             raise self._failure("timeout", f"{self.model} did not answer in time.") from error
         except APIStatusError as error:
             raise self._refusal(error) from error
-        except (OpenAIError, HTTPError) as error:
+        except (OpenAIError, HTTPError, ClientError) as error:
             told = self._failure("connection", f"{self.model} failed: {type(error).__name__}.")
             raise _Passing(told.detail) from error
         except ValueError as error:
