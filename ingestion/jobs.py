@@ -13,9 +13,9 @@ from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.services import expectations, ingest, probe, sync
-from search import ledger
+from search import ledger, query_log
 from search.evaluation import lab_jobs
-from search.exceptions import BudgetUnavailable
+from search.exceptions import Unavailable
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
@@ -150,7 +150,7 @@ def run_expectations(tenant_id: int) -> None:
 
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
-    _flush_ledger()
+    _flush_streams()
     rings = [
         doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()
     ]
@@ -161,9 +161,10 @@ def sweep() -> int:
     return len(rings)
 
 
-def _flush_ledger() -> None:
-    """A part of what language models were spent on; the next sweep takes the next one."""
+def _flush_streams() -> None:
+    """A part of what queries left to be written down; the next sweep takes the next one."""
     try:
         ledger.flush()
-    except BudgetUnavailable as error:
-        logger.warning("ledger_unreachable", error=str(error))
+        query_log.flush()
+    except Unavailable as error:
+        logger.warning("queue_unreachable", error=error.detail)

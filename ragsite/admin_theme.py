@@ -65,6 +65,7 @@ UNFOLD = {
                     _menu("Expectations", "verified", "admin:search_expectation_changelist"),
                     _menu("Why is it (not) there?", "troubleshoot", "whereabouts"),
                     _menu("Caches", "bolt", "caches"),
+                    _menu("Query log", "history", "admin:search_querylog_changelist"),
                     _menu("Profiles", "tune", "admin:search_profile_changelist"),
                     _menu("Rerankers", "sort", "admin:search_trainedreranker_changelist"),
                     _menu("Index versions", "database", "admin:search_searchindex_changelist"),

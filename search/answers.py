@@ -367,7 +367,17 @@ def _body(
             timings=prepared.clock.total(),
             usage=written.usage,
             degraded=(*prepared.degraded, *reasons),
+            versions=_versions(prepared.question),
             unsupported=checked.unsupported,
             relevance=prepared.relevance,
         )
     )
+
+
+def _versions(question: Question) -> dict[str, str]:
+    """What an answer was made with, beside its model; of its passages, their ids say it."""
+    if question.scope is None or question.target is None:
+        return {}
+    profile = question.scope.profile
+    named = "+".join((f"{profile.name}@{profile.version}", *profile.overridden))
+    return {"profile": named, "prompt": PROMPT_VERSION, "embedder": question.target.variant}

@@ -38,7 +38,7 @@ class SearchView(APIView):
         principal = principal_of(request)
         asked = SearchSerializer.request(request.data)
         body = services.search(principal, asked)
-        feedback.remember(principal, "search", body["request_id"], asked.query)
+        feedback.remember(principal, "search", asked.query, body)
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
         logged = {name: body[name] for name in _LOGGED}
         logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)

@@ -132,6 +132,10 @@ class CacheUnavailable(Unavailable):
     code = "cache_unavailable"
 
 
+class QueueUnavailable(Unavailable):
+    code = "queue_unavailable"
+
+
 class Overloaded(Unavailable):
     """The pool that serves this kind of request is full; shed at once rather than queued."""
 

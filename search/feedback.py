@@ -3,14 +3,16 @@
 The words are remembered, and kept with a rating, only for a tenant that keeps queries.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.utils import timezone
 
-from search import caches
+from search import caches, query_log
 from search.exceptions import CacheUnavailable, InvalidRequest
 from search.metrics import FEEDBACK
 from search.models import Document, Feedback
@@ -29,15 +31,15 @@ class Rating:
     comment: str = ""
 
 
-def remember(principal: Principal, kind: str, request_id: str, query: str) -> None:
-    """Keep a request's words for as long as a rating of it is likely; nothing for a tenant that keeps no queries."""
+def remember(principal: Principal, kind: str, query: str, response: Mapping[str, Any]) -> None:
+    """Keep a request's words for as long as a rating of it is likely, and log it with its response; nothing for a
+    tenant that keeps no queries."""
     if not keeps_queries(principal.tenant_id):
         return
-    body = orjson.dumps({"kind": kind, "query": query})
+    query_log.write_down(principal, kind, query, response)
+    words, seconds = orjson.dumps({"kind": kind, "query": query}), settings.SEARCH_FEEDBACK_TTL_SECONDS
     try:
-        caches.write_request(
-            principal.tenant_uuid, request_id, body, ttl_seconds=settings.SEARCH_FEEDBACK_TTL_SECONDS
-        )
+        caches.write_request(principal.tenant_uuid, response["request_id"], words, ttl_seconds=seconds)
     except CacheUnavailable:
         return  # the response says so in `degraded`; a rating of it comes without its words
 

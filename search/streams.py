@@ -345,9 +345,8 @@ async def _own(asked: Asked, event: Event) -> Event:
     """`done` with a request id of this request's own, remembered for its ratings, and counted."""
     if event.name != "done":
         return event
-    question = asked.request.question
-    await in_thread(lambda: feedback.remember(asked.principal, "ask", asked.request_id, question))
-    body = event.data | {"request_id": asked.request_id}
+    body, question = event.data | {"request_id": asked.request_id}, asked.request.question
+    await in_thread(lambda: feedback.remember(asked.principal, "ask", question, body))
     outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
     QUERIES.labels("ask", outcome).inc()
     logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})

@@ -137,7 +137,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     target = live_target(reader.tenant.pk)
     schema = target.schema if target else {}
     body = services.search(reader.principal, query.search_request(schema))
-    feedback.remember(reader.principal, "search", body["request_id"], query.text)
+    feedback.remember(reader.principal, "search", query.text, body)
     document_url = reverse("page-document", args=[reader.tenant.slug])
     found = {
         "result": body,
@@ -155,7 +155,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     }
     if query.asks and not is_partial:
         answer = answers.answer(reader.principal, query.ask_request(schema))
-        feedback.remember(reader.principal, "ask", answer["request_id"], query.text)
+        feedback.remember(reader.principal, "ask", query.text, answer)
         found["answer"] = page.answer_view(answer, document_url=document_url)
     return found
 

@@ -11,6 +11,7 @@ from search.models.indexes import MetadataField, SearchIndex
 from search.models.judging import JudgedQuery, Judgement, QuerySet
 from search.models.lab_jobs import LabJob
 from search.models.profiles import Profile
+from search.models.query_log import QueryLog
 from search.models.rerankers import TrainedReranker
 from search.models.runs import EvaluationRun, RunRow
 from search.models.spending import LedgerCursor, Spending
@@ -34,6 +35,7 @@ __all__ = [
     "Membership",
     "MetadataField",
     "Profile",
+    "QueryLog",
     "QuerySet",
     "RunRow",
     "SearchIndex",

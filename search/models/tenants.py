@@ -33,8 +33,8 @@ class Tenant(models.Model):
     )
     keeps_queries = models.BooleanField(
         default=False,
-        help_text="Readers' ratings, and which results they open, are kept with the words that they searched for, so "
-        "that they can be judged by.",
+        help_text="What is searched for and asked is kept in the query log, with what was answered, until this is "
+        "switched off; so are readers' ratings, and which results they open, with the words, to be judged by.",
     )
     answers_near_questions = models.BooleanField(
         default=True,
