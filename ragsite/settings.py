@@ -180,6 +180,8 @@ SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.45)
 SEARCH_UNRELATED_COSINE = env.float("SEARCH_UNRELATED_COSINE", default=0.1)
 SEARCH_MAX_QUERY_CHARACTERS = env.int("SEARCH_MAX_QUERY_CHARACTERS", default=2000)
 SEARCH_STREAM_POOL_SIZE = env.int("SEARCH_STREAM_POOL_SIZE", default=300)
+# How long a stream goes on without its reader, who may come back with `Last-Event-ID`
+SEARCH_STREAM_RESUME_SECONDS = env.float("SEARCH_STREAM_RESUME_SECONDS", default=3.0)
 SEARCH_STREAM_THREADS = env.int("SEARCH_STREAM_THREADS", default=8)  # for the query flow of all streams
 SEARCH_WEB_POOL_SIZE = env.int("SEARCH_WEB_POOL_SIZE", default=16)
 SEARCH_WEB_QUEUE_SIZE = env.int("SEARCH_WEB_QUEUE_SIZE", default=64)
@@ -281,6 +283,7 @@ _OPENAI_HEADERS = [
 ]
 CORS_ALLOW_HEADERS = [
     *default_headers,
+    "last-event-id",
     "mcp-protocol-version",
     *(f"x-stainless-{name}" for name in _OPENAI_HEADERS),
 ]

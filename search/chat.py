@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -96,6 +96,8 @@ def _models(tenant_id: int) -> dict[str, int]:
 @dataclass(frozen=True, slots=True)
 class ChatDialect:
     """An answer as OpenAI tells one. Its id is `chatcmpl-` and the request id, by which it may be rated."""
+
+    has_ids: ClassVar[bool] = False
 
     model: str
     request_id: str

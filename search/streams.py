@@ -1,7 +1,8 @@
 """POST /api/v1/ask: an answer as one JSON or as server-sent events, from an async view in the ASGI process.
 
 The query flow runs in a small pool of threads, so a stream that generates holds no thread and no database
-connection. What is over the pool's size is refused at once; a client that leaves cancels its generation.
+connection. What is over the pool's size is refused at once; a client that leaves, and does not come back within
+seconds, cancels its generation.
 """
 
 import asyncio
@@ -49,6 +50,7 @@ from search.generations import Piece
 from search.metrics import QUERIES
 from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
+from search.resuming import EventId, event_id, numbered
 from search.serializers import AskSerializer
 from search.shared_flights import shared_events
 from search.spending import charged
@@ -64,7 +66,10 @@ _flights = Flights()
 
 
 class Dialect(Protocol):
-    """How a surface tells an answer."""
+    """How a surface tells an answer. `has_ids`: whether a stream that was lost can be taken up again."""
+
+    @property
+    def has_ids(self) -> bool: ...
 
     def whole(self, body: dict[str, Any]) -> dict[str, Any]:
         """The one JSON of who wants no stream. May raise a SearchError, which is then the response."""
@@ -78,6 +83,8 @@ class Dialect(Protocol):
 class OwnDialect:
     """The API's: every event by its name."""
 
+    has_ids = True
+
     def whole(self, body: dict[str, Any]) -> dict[str, Any]:
         return body
 
@@ -90,13 +97,17 @@ OWN_DIALECT = OwnDialect()
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks what, whether the answer is to be streamed, and how it is told. Ratings name the `request_id`."""
+    """Who asks what, whether the answer is to be streamed, and how it is told. Ratings name the `request_id`.
+
+    `last_event`: the last that came of a stream which is to be taken up again.
+    """
 
     principal: Principal
     request: AskRequest
     stream: bool
     dialect: Dialect = OWN_DIALECT
     request_id: str = field(default_factory=lambda: str(uuid4()))
+    last_event: EventId | None = None
 
 
 @csrf_exempt
@@ -148,7 +159,9 @@ async def _respond(
             place = _Place()
             stack.callback(place.give_back)
             asked, question = await _opened(read)
-            place.follower = follower = _flights.join(question.key, lambda: _produce(question))
+            place.follower = follower = _flights.join(
+                question.key, lambda: _produce(question), again=asked.last_event is not None
+            )
             await follower.begin()
             if not asked.stream:
                 return _json_response(asked.dialect.whole(await _done(asked, follower)))
@@ -173,12 +186,14 @@ class _Place:
             raise Overloaded(f"All {settings.SEARCH_STREAM_POOL_SIZE} places for answers are taken.")
         self._pool = pool
 
-    def give_back(self) -> None:
-        """May be called twice."""
+    def give_back(self, *, follows_on_seconds: float = 0.0) -> None:
+        """May be called twice. The flight is followed on for a while, so that its reader can take it up again."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.release()
-        if self.follower is not None:
+        if self.follower is not None and follows_on_seconds:
+            self._loop.call_later(follows_on_seconds, self.follower.leave)
+        elif self.follower is not None:
             self.follower.leave()
 
     def __del__(self) -> None:
@@ -225,7 +240,8 @@ def _read_request(request: HttpRequest) -> Asked:
     principal, data = read_json(request)
     require_scope(principal, "ask")
     asked, streams = AskSerializer.request(data)
-    return Asked(principal, asked, streams)
+    last_event = event_id(request.headers.get("Last-Event-ID"))
+    return Asked(principal, asked, streams, last_event=last_event)
 
 
 def read_json(request: HttpRequest) -> tuple[Principal, Any]:
@@ -275,7 +291,8 @@ async def _answered(question: Question) -> AsyncGenerator[Event, None]:
         for event in _finished(prepared):
             yield event
         return
-    yield Event("status", {"stage": "generating", "generator": question.generator.name})
+    name, generator = uuid4().hex, question.generator.name
+    yield Event("status", {"stage": "generating", "generator": generator, "stream": name})
     yield Event("hits", {"hits": [hit_json(hit) for hit in prepared.hits]})
     stream = prepared.citations()
     total = Piece()
@@ -329,16 +346,27 @@ async def _done(asked: Asked, follower: Follower) -> dict[str, Any]:
 
 async def _messages(asked: Asked, place: _Place, follower: Follower) -> AsyncIterator[bytes]:
     """Server-sent events, and a comment for each second without one, so that a lost client is noticed."""
+    has_ids = asked.dialect.has_ids
     try:
-        async for event in follower.events(silence_seconds=PING_SECONDS):
-            yield PING if event is None else asked.dialect.message(await _own(asked, event))
+        async for place_in_stream, event in numbered(
+            follower.events(silence_seconds=PING_SECONDS), asked.last_event
+        ):
+            if event is None:
+                yield PING
+                continue
+            message = asked.dialect.message(await _own(asked, event))
+            yield (
+                b"id: %s\n%s" % (str(place_in_stream).encode(), message)
+                if has_ids and place_in_stream
+                else message
+            )
     except SearchError as error:
         yield asked.dialect.message(Event("error", {"code": error.code, "detail": error.detail}))
     except Exception:  # the boundary of a response whose status is already sent
         logger.exception("ask_broke_off")
         yield asked.dialect.message(Event("error", _INTERNAL_ERROR))
     finally:
-        place.give_back()
+        place.give_back(follows_on_seconds=settings.SEARCH_STREAM_RESUME_SECONDS if has_ids else 0.0)
 
 
 async def _own(asked: Asked, event: Event) -> Event:

@@ -36,6 +36,7 @@ from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
 from search.models import Membership, Tenant
 from search.page_query import PAGE_SIZE, PageQuery
+from search.resuming import event_id
 from search.streams import Asked
 from search.tenants import live_target
 from search.types import Mode, Principal
@@ -191,7 +192,9 @@ def _asked(request: HttpRequest, slug: str) -> Asked:
     if not query.text:
         raise InvalidRequest("Ask something.", fields={"q": ["Ask something."]})
     target = live_target(tenant.pk)
-    return Asked(reader.principal, query.ask_request(target.schema if target else {}), stream=True)
+    last_event = event_id(request.headers.get("Last-Event-ID"))
+    asked = query.ask_request(target.schema if target else {})
+    return Asked(reader.principal, asked, stream=True, last_event=last_event)
 
 
 @require_POST

@@ -21,7 +21,8 @@ from search.flights import Event
 from search.models import Tenant
 from search.relay import Relay
 from search.shared_flights import RESTARTED, shared_events, shared_outcome
-from tests.factories import ingest
+from tests.factories import authorization, ingest
+from tests.search.test_resuming import ask, text_of
 
 TOKENS = [Event("token", {"text": text}) for text in ("one ", "two ", "three")]
 DONE = Event("done", {"answer": "one two three"})
@@ -147,6 +148,7 @@ def servers(
     """Two servers over the tests' database and index, and the double that both ask."""
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "ragsite.settings")
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{connection.settings_dict['NAME']}")
+    monkeypatch.setenv("SEARCH_STREAM_RESUME_SECONDS", "30")
     monkeypatch.setenv("OPENSEARCH_INDEX_PREFIX", settings.OPENSEARCH_INDEX_PREFIX)
     double = ChatDouble(reply=lambda body: "Parental leave lasts sixteen weeks [1].", seconds_per_token=0.1)
     with double, asgi_server(double.base_url) as (one, _), asgi_server(double.base_url) as (other, _):
@@ -188,3 +190,20 @@ def test_64_equal_questions_over_two_processes_cost_one_embedding_one_search_and
     assert len(double.requests) == 1, json.dumps(double.requests)[:500]
     assert counted(urls, 'ragsite_query_stage_seconds_count{stage="embed"}') == 1
     assert counted(urls, 'ragsite_query_stage_seconds_count{stage="retrieve"}') == 1
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the servers look at the tests' database file")
+def test_a_stream_that_was_lost_is_taken_up_in_another_process(
+    servers: tuple[list[str], ChatDouble], tenant: Tenant
+) -> None:
+    (one, other), double = servers
+    ingest(tenant, "leave", "Parental leave lasts sixteen weeks and is fully paid.")
+    headers = authorization(tenant)
+    ask(other, headers, question="Is parental leave paid?")  # it has loaded its model by now
+    double.requests.clear()
+    double.reply = lambda body: " ".join(["Parental leave lasts sixteen weeks [1]."] * 5)
+    before = ask(one, headers, stops_after=1)
+    after = ask(other, headers, last=before[-1][0])
+    assert text_of(before) + text_of(after) == after[-1][2]["answer"]
+    assert "status" not in [name for _, name, _ in after]
+    assert len(double.requests) == 1

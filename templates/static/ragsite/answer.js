@@ -6,6 +6,8 @@ const RagsiteAnswer = (() => {
   const MARKER = /\[(\d{1,3})\]/g;
   const WEB_URL = /^https?:\/\//i;
   const TRY_AGAIN = "No answer can be given right now. Please try again in a moment.";
+  const TIMES_LOST = 3;
+  const PAUSE_MS = 500;
   let pending = null; // the question of an ask whose results are still on their way
   let running = null; // AbortController of the answer that streams
 
@@ -27,22 +29,27 @@ const RagsiteAnswer = (() => {
     stream(form, url);
   }
 
+  // A connection that is lost is made again, for what comes after the last event.
   async function stream(form, url) {
     const controller = new AbortController();
     running = controller;
     const view = new View(document.getElementById("search-form").dataset.documentUrl);
-    try {
-      const response = await fetch(url, {
-        method: "POST",
-        body: form,
-        headers: { "X-CSRFToken": document.querySelector('meta[name="csrf-token"]').content, Accept: "text/event-stream" },
-        signal: controller.signal,
-      });
-      if (!response.ok) return view.fail(await problem(response));
-      for await (const { event, data } of events(response.body)) view.on(event, data);
-      view.end();
-    } catch (error) {
-      if (!controller.signal.aborted) view.fail("The connection was lost before the answer was complete.");
+    const token = document.querySelector('meta[name="csrf-token"]').content;
+    const headers = { "X-CSRFToken": token, Accept: "text/event-stream" };
+    for (let lost = 0; ; lost += 1) {
+      try {
+        const response = await fetch(url, { method: "POST", body: form, headers, signal: controller.signal });
+        if (!response.ok) return view.fail(await problem(response));
+        for await (const { id, event, data } of events(response.body)) {
+          if (id) headers["Last-Event-ID"] = id;
+          view.on(event, data);
+        }
+        if (view.isOver) return;
+      } catch {
+        if (controller.signal.aborted) return;
+      }
+      if (lost === TIMES_LOST) return view.fail("The connection was lost before the answer was complete.");
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
@@ -74,12 +81,14 @@ const RagsiteAnswer = (() => {
 
   function parse(block) {
     let event = "message";
+    let id = "";
     const data = [];
     for (const line of block.split("\n")) {
       if (line.startsWith("event:")) event = line.slice(6).trim();
+      else if (line.startsWith("id:")) id = line.slice(3).trim();
       else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
     }
-    return data.length ? { event, data: JSON.parse(data.join("\n")) } : null;
+    return data.length ? { id, event, data: JSON.parse(data.join("\n")) } : null;
   }
 
   class View {
@@ -163,10 +172,6 @@ const RagsiteAnswer = (() => {
       this.isOver = true;
       part("text").textContent = message;
       this.close("");
-    }
-
-    end() {
-      if (!this.isOver) this.fail("The connection was lost before the answer was complete.");
     }
 
     close(status) {
