@@ -18,6 +18,7 @@ RUN_DUE_TASKS = "ingestion.jobs.run_due_tasks"
 RUN_SYNC = "ingestion.jobs.run_sync"
 RUN_PROBE = "ingestion.jobs.run_probe"
 RUN_LAB_JOB = "ingestion.jobs.run_lab_job"
+RUN_WARMING = "ingestion.jobs.run_warming"
 RUN_EXPECTATIONS = "ingestion.jobs.run_expectations"
 _QUIET_SECONDS = 5
 _TIMEOUT_SECONDS = 0.5

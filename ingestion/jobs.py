@@ -13,7 +13,7 @@ from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.services import expectations, ingest, probe, sync
-from search import ledger, query_log
+from search import ledger, query_log, warming
 from search.evaluation import lab_jobs
 from search.exceptions import Unavailable
 
@@ -146,6 +146,16 @@ def run_expectations(tenant_id: int) -> None:
     except Exception as error:
         logger.exception("expectations_failed", tenant=tenant_id)
         expectations.put_off(tenant_id, f"{type(error).__name__}: {error}")
+
+
+def run_warming(tenant_id: int) -> None:
+    """Fill the caches after a rebuild, what is to be ingested going first. A worker that stops leaves the rest cold."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_WARMING, tenant_id)
+    try:
+        warming.warm(tenant_id, go_on=_ingestion_first())
+    except WorkerStopping:
+        logger.info("warming_ended", tenant=tenant_id)
 
 
 def sweep() -> int:

@@ -80,6 +80,11 @@ def authenticate_key(header: str) -> Principal:
     return Principal(tenant_id, tenant_uuid, tuple(groups), frozenset(scopes), key_id)
 
 
+def key_principal(key: ApiKey) -> Principal:
+    """Who asks by this key."""
+    return Principal(key.tenant_id, key.tenant.uuid, tuple(key.groups), frozenset(key.scopes), key.pk)
+
+
 def anonymous_reader(tenant: Tenant) -> Principal:
     """Who reads the page of a public tenant: no groups, may search and ask."""
     return Principal(tenant.pk, tenant.uuid, (), frozenset({"search", "ask"}))
