@@ -18,7 +18,7 @@ _STRICT = (
 # Prepositions, each with those that say something else of the same word.
 _DIRECTIONS = {
     "from": {"to", "into", "by", "for", "about", "with"},
-    "to": {"from", "by"},
+    "to": {"from", "by", "with"},
     "into": {"from"},
     "by": {"from", "to", "about"},
     "for": {"against", "from"},
@@ -28,7 +28,7 @@ _DIRECTIONS = {
     "over": {"under", "through"},
     "under": {"over", "on", "through"},
     "through": {"over", "under"},
-    "with": {"from", "against"},
+    "with": {"to", "from", "against"},
 }
 _WAYS = frozenset({"from", "to"})
 _VALUE = "+value"
@@ -92,11 +92,17 @@ def _is_word_of(name: str, question: Question, other: Question) -> bool:
 
 def _are_opposites(asked: Question, stored: Question) -> bool:
     """Paid and unpaid."""
-    one, other = asked.meanings - stored.meanings, stored.meanings - asked.meanings
+    one, other = _as_spelled(asked, stored), _as_spelled(stored, asked)
     prefixed = {prefix + word for prefix in NEGATIVE_PREFIXES for word in one}
     return not prefixed.isdisjoint(other) or any(
         prefix + word in one for prefix in NEGATIVE_PREFIXES for word in other
     )
+
+
+def _as_spelled(question: Question, other: Question) -> set[str]:
+    """Its words that the other does not have the meaning of, as lemmas and as they are spelled."""
+    pairs = zip(question.words, question.spelled, strict=True)
+    return {form for word, spelled in pairs if word not in other.meanings for form in (word, spelled)}
 
 
 def _differ_in_tense(asked: Question, stored: Question) -> bool:

@@ -54,6 +54,7 @@ def test_other_words_for_the_same_question_are_no_difference(asked: str, stored:
         ("negation", "Does it work with a card?", "Does it work without a card?"),
         ("negation", "Who may not enter?", "Who may enter?"),
         ("negation", "Are pets welcome here?", "Are pets unwelcome here?"),
+        ("negation", "Is it safe to swim there?", "Is it unsafe to swim there?"),
         ("negation", "Wer darf das Labor betreten?", "Wer darf das Labor nicht betreten?"),
         ("tense", "When was it released?", "When will it be released?"),
         ("tense", "Who is the chief executive?", "Who was the chief executive?"),
