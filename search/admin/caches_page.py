@@ -86,6 +86,7 @@ def _shown(looked: _Looked, target: IndexTarget | None) -> dict[str, Any]:
     return context | {
         "entries": lines,
         "opened": opened,
+        "question": next((entry.label for entry in found if entry.id == looked.entry), ""),
         "is_gone": bool(looked.entry) and opened is None,
         "earlier": looked.address(page=looked.page + 1) if len(found) > PAGE_SIZE else "",
         "later": looked.address(page=looked.page - 1) if looked.page else "",
