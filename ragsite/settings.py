@@ -202,7 +202,7 @@ SEARCH_SEMANTIC_CACHE_ENTRIES = env.int("SEARCH_SEMANTIC_CACHE_ENTRIES", default
 SEARCH_SEMANTIC_CACHE_TIMEOUT_SECONDS = env.float("SEARCH_SEMANTIC_CACHE_TIMEOUT_SECONDS", default=0.5)
 # Fitted for the default embedder by evaluate_semantic_cache: of two questions, and of the words that only one has
 SEARCH_SEMANTIC_CACHE_COSINE = env.float("SEARCH_SEMANTIC_CACHE_COSINE", default=0.7)
-SEARCH_SEMANTIC_CACHE_WORD_COSINE = env.float("SEARCH_SEMANTIC_CACHE_WORD_COSINE", default=0.9)
+SEARCH_SEMANTIC_CACHE_WORD_COSINE = env.float("SEARCH_SEMANTIC_CACHE_WORD_COSINE", default=1.0)
 
 # Answers. No OPENAI_MODEL: answers are extracted from the passages, and say so
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
