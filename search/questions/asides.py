@@ -19,7 +19,9 @@ _PATTERNS = rf"""
 \b(?:what|which) ({_PERSON})s?\b
 \b(?:(?P<able>possible|able)|(?P<allowed>allowed|permitted|authori[sz]ed|entitled|permission|right to))\b
 ^(?:(?P<advised>should|ought|is it (?:advisable|recommended))|(?P<obliged>must|(?:do|does|did) .*\b(?:have|need|required) to|(?:is|are|am) .*\b(?:required|mandatory|necessary|compulsory|obliged)))\b
-\b(?:(?P<all>all|every|each|everyone|everybody)|(?P<any>any|some|anyone|anybody|someone|somebody))\b
+\b(?:(?P<all>all|every|each|everyone|everybody)|(?P<any>any|some|anyone|anybody|someone|somebody)|(?P<one>one(?= \w)))\b
+\b(?:(?P<and>and)|(?P<or>or))\b
+\b(?:(?P<who>who)|(?P<whose>whose))\b
 \b(?:(?P<already>already)|(?P<still>still)|(?P<yet>yet))\b
 """  # noqa: E501  a pattern is one line
 _ASIDES = tuple(map(re.compile, _PATTERNS.strip().splitlines()))

@@ -12,11 +12,11 @@ _FILLERS = """
     everyone something anything receive receives received receiving obtain obtains given am is are was were be
     been being do does did doing done have has had having will would shall should could can may might must ought
     get gets got getting of in on at to for by with from into onto upon via using through about as per and or
-    but if when than then so there here up over under within along across among between regarding concerning
+    but if when than then so there here within along between regarding concerning
     please kindly exactly precisely actually currently really usually normally generally typically ever just
-    also still yet already now always together own same name named called details detail specific particular
-    certain available what what's which whose whom who who's where when why how whether exist exists happen
-    happens happened happening occur occurs occurred take takes took taking taken place 'm 're 's 'll 've 'd
+    also still yet already now own named called what what's which whose whom who who's where when why how
+    whether exist exists happen happens happened happening occur occurs occurred take takes took taking taken place
+    'm 're 's 'll 've 'd
 """
 FILLERS = _set(_FILLERS)
 _NEGATIONS = """
@@ -75,11 +75,16 @@ _IRREGULAR = """
 IRREGULAR = dict(pair.split("=") for pair in _IRREGULAR.split())
 DETERMINERS = _set("the a an my our your his her their this that")
 # Those whose word is told apart: see `guards`
-PREPOSITIONS = _set("from to into by for against about over under on with through")
+PREPOSITIONS = _set("from to into by in for against about over under on with through")
 DO = _set("do does did")
+PAST = _set("was were did had")
+AUXILIARIES = PAST | _set("is are am do does have has can may must should will would could might")
 BE = _set("is are am was were be been being")
 MODAL_VERBS = _set("can may could must should do does")
 QUESTION_WORDS = _set("what which who whom whose")
+# Whose it is; "your" may be the house's as much as "our"
+POSSESSIVES = {"my": "i", "your": "you", "our": "you", "his": "he", "her": "she", "their": "they"}
+SECOND_PERSON = _set("you")
 READERS = _set("i we")
 ANYONE = _set("you one it there")
 ENGLISH = _set("the of is are does do how what which who when where why can may to for my i")

@@ -18,10 +18,11 @@ _STRICT = (
 # Prepositions, each with those that say something else of the same word.
 _DIRECTIONS = {
     "from": {"to", "into", "by", "for", "about", "with"},
-    "to": {"from", "by", "with"},
+    "to": {"from", "by", "for", "with"},
     "into": {"from"},
-    "by": {"from", "to", "about"},
-    "for": {"against", "from"},
+    "by": {"from", "to", "about", "in"},
+    "in": {"by", "for"},
+    "for": {"against", "from", "to", "in"},
     "against": {"for", "with"},
     "about": {"by", "from", "on"},
     "on": {"under", "about"},
@@ -65,7 +66,7 @@ def difference(asked: Question, stored: Question) -> str | None:
         "modality": _differ_in_modality(asked, stored),
         "contrast": _contrast(asked, stored),
         "direction": any(differ(asked, stored) for differ in _WAYS_TO_TURN),
-        "aside": asides.differ(asked.asides, stored.asides),
+        "aside": asides.differ(asked.asides, stored.asides) or _differ_in_owner(asked, stored),
     }
     return next((name for name, differs in guards.items() if differs), None)
 
@@ -107,6 +108,8 @@ def _as_spelled(question: Question, other: Question) -> set[str]:
 
 def _differ_in_tense(asked: Question, stored: Question) -> bool:
     """Who is, and who was; but when a bridge was opened is what its opening date is."""
+    if asked.opening[0] == stored.opening[0] and "" not in (asked.opening[1], stored.opening[1]):
+        return asked.opening[1] != stored.opening[1]
     differs = asked.tenses ^ stored.tenses
     is_told = asked.kind in ("who", "what") and bool(asked.tenses) and bool(stored.tenses)
     return {"past", "future"} <= differs or (is_told and {"past", "present"} <= differs)
@@ -171,13 +174,56 @@ def _is_done_to_agent(passive: Question, active: Question) -> bool:
     )
 
 
+def _differ_in_owner(asked: Question, stored: Question) -> bool:
+    """My address, and yours."""
+    return bool(asked.owners) and bool(stored.owners) and asked.owners != stored.owners
+
+
+def _differ_in_wanted(asked: Question, stored: Question) -> bool:
+    """Which visitors need a visa, and which visa visitors need."""
+    return asked.wanted != stored.wanted and asked.wanted in stored.words and stored.wanted in asked.words
+
+
+def _differ_in_order(asked: Question, stored: Question) -> bool:
+    """Do dogs chase a cat, and does a cat chase dogs: who does it comes first, unless it is done to them."""
+    if not (asked.does and stored.does) or any(
+        question.is_passive or question.is_askers for question in (asked, stored)
+    ):
+        return False
+    return asked.words != stored.words and sorted(asked.words) == sorted(stored.words)
+
+
+def _asks_for_another(asked: Question, stored: Question) -> bool:
+    """Who is Anna's teacher, and who is taught by her."""
+    return _asks_for_whom(asked, stored) or _asks_for_whom(stored, asked)
+
+
+def _asks_for_whom(object_: Question, subject: Question) -> bool:
+    if not (object_.agents or object_.does) or subject.agents or subject.does:
+        return False
+    pairs = zip(subject.words, subject.spelled, strict=True)
+    return object_.kind == "who" and any(
+        word in object_.words and spelled.endswith(("er", "or")) and spelled not in object_.spelled
+        for word, spelled in pairs
+    )
+
+
 def _differ_in_sought(asked: Question, stored: Question) -> bool:
     """Which rivers flow into the Rhine, and into which the Rhine flows."""
     led = {preposition for preposition, _ in asked.heads}, {preposition for preposition, _ in stored.heads}
     return bool((asked.sought - stored.sought) & led[1] or (stored.sought - asked.sought) & led[0])
 
 
-_WAYS_TO_TURN = (_differ_in_direction, _differ_in_subject, _differ_in_agent, _differ_in_sought, _are_turned)
+_WAYS_TO_TURN = (
+    _differ_in_direction,
+    _differ_in_subject,
+    _differ_in_agent,
+    _differ_in_sought,
+    _differ_in_wanted,
+    _differ_in_order,
+    _asks_for_another,
+    _are_turned,
+)
 
 
 def unmatched(asked: Question, stored: Question) -> Unmatched | None:

@@ -12,6 +12,7 @@ from itertools import islice
 from search.questions.asides import asides
 from search.questions.grammar import (
     ANYONE,
+    AUXILIARIES,
     BE,
     DETERMINERS,
     DO,
@@ -23,9 +24,12 @@ from search.questions.grammar import (
     MODALS,
     NEGATIONS,
     OTHER_LANGUAGES,
+    PAST,
+    POSSESSIVES,
     PREPOSITIONS,
     QUESTION_WORDS,
     READERS,
+    SECOND_PERSON,
     TENSES,
 )
 from search.questions.meanings import meaning, number
@@ -33,7 +37,7 @@ from search.questions.phrases import REPLACEMENTS
 from search.questions.words import CONCEPTS
 from search.sentences import STOP_WORDS, exact_tokens, sentence_spans
 
-_TOKEN = re.compile(r"\+?[^\W_](?:[^\W_]|[-./:,'’_](?=[^\W_]))*|[%€$£]|°[cfCF]")
+_TOKEN = re.compile(r"\+?[^\W_](?:[^\W_]|[-./:,'’_](?=[^\W_]))*(?:\+\+|#)?|[%€$£]|°[cfCF]")
 _US = re.compile(r"\bUS\b")  # which is not "us"
 _QUARTER = re.compile(r"q[1-4]")
 _OF_THINGS = frozenset({"who", "what"})
@@ -57,6 +61,12 @@ class Question:
     heads: frozenset[tuple[str, str]]
     subject: str
     agents: frozenset[tuple[str, str]]
+    does: bool
+    is_askers: bool
+    is_passive: bool
+    wanted: str
+    owners: frozenset[str]
+    opening: tuple[str, str]
     sought: frozenset[str]
     asides: frozenset[tuple[int, str]]
     is_negated: bool
@@ -93,6 +103,12 @@ def read(text: str) -> Question:
         heads=frozenset(_heads(tokens)),
         subject=_subject(as_typed_in_order),
         agents=frozenset(_agents(tokens)),
+        does=not DO.isdisjoint(tokens[:4]) or not DO.isdisjoint(as_typed_in_order[:4]),
+        is_askers=not (READERS | ANYONE).isdisjoint(as_typed),
+        is_passive=not BE.isdisjoint(as_typed),
+        wanted=_wanted(tokens),
+        owners=_owners(tokens),
+        opening=_opening(as_typed_in_order),
         sought=frozenset(_sought(as_typed_in_order)),
         asides=asides(text.casefold()),
         is_negated=any(token in NEGATIONS for token in tokens),
@@ -181,6 +197,28 @@ def _heads(tokens: list[str]) -> Iterator[tuple[str, str]]:
             head = next((later for later in tokens[at + 1 :] if later not in DETERMINERS), "")
             if head and head not in FILLERS:
                 yield token, meaning(head)
+
+
+def _wanted(tokens: list[str]) -> str:
+    """Of "which visitors need a visa" the visitors; "" where no thing stands behind the question word."""
+    if len(tokens) < 2 or tokens[0] not in ("which", "what") or tokens[1] in AUXILIARIES | FILLERS:
+        return ""
+    return meaning(tokens[1])
+
+
+def _owners(tokens: list[str]) -> frozenset[str]:
+    """Whose things are named. "Your" is "my" where "you" stands for whoever asks."""
+    asker = "i" if not SECOND_PERSON.isdisjoint(tokens) else "you"
+    owners = {POSSESSIVES[token] for token in tokens if token in POSSESSIVES}
+    return frozenset(asker if owner == "you" else owner for owner in owners)
+
+
+def _opening(tokens: list[str]) -> tuple[str, str]:
+    """(the question word, or "" for none; past or present) where a verb says when, at the beginning."""
+    word, verb = (tokens[0], tokens[1]) if len(tokens) > 1 and tokens[0] in KINDS else ("", "")
+    if tokens and tokens[0] in AUXILIARIES:
+        word, verb = "", tokens[0]
+    return (word, "past" if verb in PAST else "present") if verb in AUXILIARIES else ("", "")
 
 
 def _sought(tokens: list[str]) -> Iterator[str]:

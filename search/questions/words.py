@@ -22,7 +22,7 @@ _CONCEPTS = """
     temperature temp
     depth deep
     width wide
-    max maximum maximal limit greatest
+    max maximum maximal greatest
     min minimum minimal
     largest biggest
     smallest tiniest
@@ -123,7 +123,7 @@ smartphone cellphone
     film movie
     luggage baggage
     package parcel
-    leave vacation holiday
+    vacation holiday
     yearly annual
     daily day
     invoice bill
