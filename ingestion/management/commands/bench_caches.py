@@ -117,8 +117,17 @@ async def _answer(server: Server, body: dict[str, Any]) -> Answered | None:
     client_ms = (time.perf_counter() - started) * 1000
     if status != 200:
         raise CommandError(f"An ask was answered with {status}: {raw[:300]!r}.")
-    told = orjson.loads(raw)
+    told = orjson.loads(unchunked(raw))
     return None if told["refused"] else Answered(told["cache"], client_ms, told["timings"]["total"])
+
+
+def unchunked(raw: bytes) -> bytes:
+    """The body of a response that came in chunks, as the ASGI server sends what may be a stream."""
+    body, at = b"", 0
+    while size := int(raw[at : (end := raw.index(b"\r\n", at))], 16):
+        body += raw[end + 2 : end + 2 + size]
+        at = end + 2 + size + 2
+    return body
 
 
 def _told(answers: list[Answered]) -> dict[str, Any]:
