@@ -138,9 +138,10 @@ def _papers(folder: Path) -> FileSet:
     """Each answerable question, with the page that holds its written answer by our own reading of the PDFs."""
     pages: dict[Page, str] = {}
     for path in sorted((folder / "pdfs").glob("*.pdf")):
-        for element in jobs.parser().parse(path.read_bytes(), PDF).elements:
+        elements = jobs.parser().parse(path.read_bytes(), PDF).elements
+        for element in (element for element in elements if element.kind != "title"):
             page = (path.name, element.page or 0)
-            pages[page] = f"{pages.get(page, '')}\n{element.text}"
+            pages[page] = f"{pages.get(page, '')}\n\n{element.text}"  # no sentence runs over it
     rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
     asked = [(row["text"], " ".join(row["answers"])) for row in rows if row.get("answerable", True)]
     questions, unlabelled = labelled(asked, pages)
