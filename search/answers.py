@@ -23,7 +23,6 @@ from search.context import (
     Prompt,
     build_prompt,
     is_refusal,
-    widened,
 )
 from search.evidence import context_of, context_tokens, nearness, relevance_of, sentence_cosines
 from search.exceptions import CacheUnavailable, GenerationUnavailable
@@ -229,7 +228,7 @@ def _evidence(
     search, asked = search_request(question.request), question.request.standalone_question
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
     with clock.stage("context"):
-        passages = context_of([widened(hit) for hit in result.hits], target)
+        passages = context_of(result.hits, target)
     with clock.stage("evidence"):
         cosines = sentence_cosines(asked, passages, target)
         score = relevance(asked, passages, cosines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search import services
-from search.context import assemble, shown_text, widened
+from search.context import assemble, shown_text
 from search.embeddings import get_embedder
 from search.evaluation.file_questions import FileQuestion, plain
 from search.evaluation.measures import mean
@@ -46,7 +46,7 @@ class Finding:
         hits = self._hits(self._evidence(question.text), target)
         is_right = [hit.document.public_id == document and is_place(hit, question) for hit in hits[: AT[-1]]]
         context = assemble(
-            [widened(hit) for hit in hits],
+            hits,
             count_tokens=get_embedder(target.embedder).count_tokens,
             budget=self.context_tokens,
         )
