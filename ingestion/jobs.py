@@ -143,9 +143,8 @@ def run_expectations(tenant_id: int) -> None:
     try:
         if expectations.run(tenant_id, should_stop=_stopping.is_set):
             doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id)
-    except Exception as error:
+    except Exception:
         logger.exception("expectations_failed", tenant=tenant_id)
-        expectations.put_off(tenant_id, f"{type(error).__name__}: {error}")
 
 
 def run_warming(tenant_id: int) -> None:
