@@ -11,8 +11,9 @@ from rest_framework import serializers
 from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
 from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
 from ingestion.services.documents import Content, DocumentFieldsInput, Incoming, fields_of
+from search.expectations import missing
 from search.filters import parse_date
-from search.models import DisabledPassage, Document
+from search.models import DisabledPassage, Document, Expectation, Tenant
 from search.serializers import StrictSerializer
 
 _TEXT_TYPES: Mapping[str, str] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
@@ -116,6 +117,29 @@ class SourceSerializer(StrictSerializer):
     config = serializers.DictField()
     name = serializers.CharField(max_length=200, required=False, default="")
     slug = serializers.SlugField(max_length=64, required=False, default="")
+
+
+class ExpectationSerializer(StrictSerializer):
+    question = serializers.CharField(max_length=1000)
+    kind = serializers.ChoiceField(choices=Expectation.Kind.values)
+    document = serializers.CharField(max_length=512, required=False, allow_null=True, default=None)
+    within = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    text = serializers.CharField(max_length=500, allow_blank=True, default="")
+    groups = serializers.ListField(child=serializers.CharField(max_length=200), max_length=100, default=list)
+    profile = serializers.SlugField(max_length=50, allow_blank=True, default="")
+    enabled = serializers.BooleanField(default=True)
+
+    @classmethod
+    def said(cls, tenant: Tenant, data: Any) -> dict[str, Any]:
+        """The record's own fields. Raises ValidationError."""
+        fields = cls.validated(data)
+        public_id = fields["document"]
+        document = Document.objects.filter(tenant=tenant, public_id=public_id).first() if public_id else None
+        if public_id and document is None:
+            raise serializers.ValidationError({"document": [f"There is no document {public_id!r}."]})
+        if refusals := missing(fields["kind"], document, fields["text"]):
+            raise serializers.ValidationError({name: [message] for name, message in refusals.items()})
+        return fields | {"tenant": tenant, "document": document, "is_enabled": fields.pop("enabled")}
 
 
 def checked_id(public_id: str) -> str:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from ingestion import api as ingestion_api
+from ingestion import expectation_api
 from search import chat, health, mcp, profile_api, streams, views
 from search.admin.caches_page import caches_page
 from search.admin.spending import spending_page
@@ -24,6 +25,10 @@ api = [
     path("passages", ingestion_api.PassagesView.as_view(), name="passages"),
     path("batches/<uuid:batch_id>", ingestion_api.BatchView.as_view(), name="batch"),
     path("tasks/<uuid:task_id>", ingestion_api.TaskView.as_view(), name="task"),
+    path("expectations", expectation_api.ExpectationsView.as_view(), name="expectations"),
+    path("expectations/ask", expectation_api.AskAgainView.as_view(), name="ask-expectations"),
+    path("expectations/<int:pk>", expectation_api.ExpectationView.as_view(), name="expectation"),
+    path("expectations/<int:pk>/put-back", expectation_api.PutBackView.as_view(), name="put-back"),
     path("profiles", profile_api.ProfilesView.as_view(), name="profiles"),
     path("profiles/<slug:name>/versions", profile_api.VersionsView.as_view(), name="profile-versions"),
     path("profiles/<slug:name>/rollback", profile_api.RollbackView.as_view(), name="profile-rollback"),

@@ -75,6 +75,15 @@ class Verdict:
         return not self.stage
 
 
+def missing(kind: str, document: Document | None, text: str) -> dict[str, str]:
+    """What an expectation of a kind still has to say, by field."""
+    if kind in (Kind.FINDS, Kind.CITES) and document is None:
+        return {"document": "Say which document."}
+    if kind == Kind.CONTAINS and not normalised(text):
+        return {"text": "Say which words."}
+    return {}
+
+
 def check(expectation: Expectation, *, profile: str | None = None) -> Verdict:
     """Ask it, with `profile` in place of its own if given.
 
