@@ -60,6 +60,7 @@ UNFOLD = {
                 "title": "Search",
                 "items": [
                     _menu("Search page", "search", "page-home") | {"active": lambda request: False},
+                    _menu("Collections", "category", "admin:search_collection_changelist"),
                     _menu("Curation", "push_pin", "admin:search_curationrule_changelist"),
                     _menu("Synonyms", "compare_arrows", "admin:search_synonymset_changelist"),
                     _menu("Expectations", "verified", "admin:search_expectation_changelist"),

@@ -11,11 +11,12 @@ from search import chat, health, mcp, profile_api, streams, views
 from search.admin.caches_page import caches_page
 from search.admin.spending import spending_page
 from search.admin.whereabouts_page import whereabouts_page
-from search.api import ExplainView, FeedbackView, SearchView, SuggestView
+from search.api import CollectionsView, ExplainView, FeedbackView, SearchView, SuggestView
 
 api = [
     path("search", SearchView.as_view(), name="search"),
     path("explain", ExplainView.as_view(), name="explain"),
+    path("collections", CollectionsView.as_view(), name="collections"),
     path("suggest", SuggestView.as_view(), name="suggest"),
     path("feedback", FeedbackView.as_view(), name="feedback"),
     path("ask", streams.ask, name="ask"),

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from search.caches import CacheScope, SingleFlight
 from search.citations import CheckedAnswer, CitationStream
+from search.collections import narrowed
 from search.context import (
     PROMPT_VERSION,
     REFUSAL,
@@ -135,7 +136,8 @@ def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
 
 
 def open_question(principal: Principal, request: AskRequest) -> Question:
-    """Reads the index that serves and the profile. Raises InvalidRequest."""
+    """Reads the index that serves, the collection and the profile. Raises InvalidRequest, NotFound for a collection."""
+    request = narrowed(principal, request)
     opened_at, generator = timezone.now(), charged(get_generator(), principal)
     target = live_target(principal.tenant_id)
     if target is None:
@@ -156,6 +158,7 @@ def answer_scope(
     asked = {
         "question": request.standalone_question,
         "facet_filters": request.facet_filters,
+        "within": request.within,
         "top_k": request.top_k,
         "history": [[message.role, message.content] for message in request.history],
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
@@ -286,6 +289,8 @@ def search_request(request: AskRequest) -> SearchRequest:
         query=request.standalone_question,
         filters=request.filters,
         facet_filters=request.facet_filters,
+        collection=request.collection,
+        within=request.within,
         top_k=request.top_k,
         group_by="chunk",
         profile=request.profile,

@@ -235,9 +235,9 @@ def _has_codes(target: IndexTarget) -> bool:
 
 
 def typed_conditions(asked: Asked, parsed: ParsedQuery) -> filters.Filter | None:
-    """The request's filter and what was typed as one. Raises InvalidFilter."""
-    schema = asked.target.schema
-    return filters.all_of(filters.parse(raw, schema) for raw in (asked.request.filters, *parsed.filters))
+    """The collection's filter, the request's, and what was typed as one. Raises InvalidFilter."""
+    schema, said = asked.target.schema, (asked.request.within, asked.request.filters, *parsed.filters)
+    return filters.all_of(filters.parse(raw, schema) for raw in said)
 
 
 def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:

@@ -36,6 +36,7 @@ class PageQuery:
     page: int = 1
     sort: str = RELEVANCE
     asks: bool = False
+    collection: str = ""
     selected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -52,12 +53,15 @@ class PageQuery:
             page=_page_number(params.get("page", "1")),
             sort=params.get("sort", RELEVANCE),
             asks=params.get("ask") == "1",
+            collection=params.get("in", ""),
             selected=_selected(params),
         )
 
     def url(self) -> str:
         """The address of this query, from `?` on; defaults are left out."""
         pairs = [("q", self.text)]
+        if self.collection:
+            pairs.append(("in", self.collection))
         if self.mode is not Mode.HYBRID:
             pairs.append(("mode", self.mode.value))
         pairs += [(FACET_PREFIX + name, value) for name, values in self.selected.items() for value in values]
@@ -84,10 +88,15 @@ class PageQuery:
             passages=PASSAGES,
             facets=tuple(_facet_request(name, schema) for name in facet_fields(schema) if name in schema),
             facet_filters=self.facet_filters(schema),
+            collection=self.collection or None,
         )
 
     def ask_request(self, schema: FieldSchema) -> AskRequest:
-        return AskRequest(question=self.text, facet_filters=self.facet_filters(schema))
+        return AskRequest(
+            question=self.text,
+            facet_filters=self.facet_filters(schema),
+            collection=self.collection or None,
+        )
 
 
 def _selected(params: QueryDict) -> dict[str, tuple[str, ...]]:

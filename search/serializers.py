@@ -108,6 +108,7 @@ class SearchSerializer(StrictSerializer):
     )
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
+    collection = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
     settings = OverridesField(default=dict)
     facets = serializers.ListField(child=FacetSerializer(), max_length=20, default=list)
     facet_filters = serializers.DictField(
@@ -168,6 +169,7 @@ class ExplainSerializer(SearchSerializer):
 class SuggestSerializer(StrictSerializer):
     q = serializers.CharField(max_length=200, allow_blank=True)
     size = serializers.IntegerField(min_value=1, max_value=20, default=8)
+    collection = serializers.CharField(required=False, max_length=50, default=None)
 
 
 class RatingField(serializers.Field):  # type: ignore[type-arg]
@@ -210,6 +212,7 @@ class AskSerializer(StrictSerializer):
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=8)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
+    collection = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
     settings = OverridesField(default=dict)
     history = MessageSerializer(many=True, default=list)
     stream = serializers.BooleanField(default=False)

@@ -3,11 +3,13 @@
 The same door and visibility as a search; titles are those that the database has now, so that none is betrayed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
 
 from search import filters, retrieval
+from search.collections import chosen
 from search.metrics import StageClock
 from search.tenants import live_target
 from search.types import IndexTarget, Principal, VisibleDocument
@@ -17,15 +19,16 @@ NEEDS_REBUILD = "suggestions_need_rebuild"  # the index was made before titles c
 _CANDIDATES_PER_SUGGESTION = 5  # several documents may have one title
 
 
-def suggest(principal: Principal, text: str, *, size: int) -> dict[str, Any]:
-    """At most `size` suggestions as the API's JSON. Raises OpenSearchUnavailable."""
+def suggest(principal: Principal, text: str, *, size: int, collection: str | None = None) -> dict[str, Any]:
+    """At most `size` suggestions as the API's JSON. Raises NotFound for a collection, OpenSearchUnavailable."""
+    within = chosen(principal, collection).filters if collection else None
     clock = StageClock()
     degraded: list[str] = []
     documents: list[VisibleDocument] = []
     target = live_target(principal.tenant_id)
     if target is not None and text.strip():
         if retrieval.has_suggestions(target.name):
-            documents = _documents(principal, target, text, size=size, clock=clock)
+            documents = _documents(principal, target, text, within, size=size, clock=clock)
         else:
             degraded.append(NEEDS_REBUILD)
     return {
@@ -36,12 +39,18 @@ def suggest(principal: Principal, text: str, *, size: int) -> dict[str, Any]:
 
 
 def _documents(
-    principal: Principal, target: IndexTarget, text: str, *, size: int, clock: StageClock
+    principal: Principal,
+    target: IndexTarget,
+    text: str,
+    within: Mapping[str, Any] | None,
+    *,
+    size: int,
+    clock: StageClock,
 ) -> list[VisibleDocument]:
     """Visible documents whose titles match, best first, one a title."""
     now = timezone.now()
     with clock.stage("retrieve"):
-        door = filters.door(principal, now=now)
+        door = filters.door(principal, now=now, filters=filters.parse(within, target.schema))
         found = retrieval.suggested(target.name, text, door=door, size=size * _CANDIDATES_PER_SUGGESTION)
     with clock.stage("visibility"):
         ids = {candidate.document_id for candidate in found}

@@ -168,6 +168,7 @@ class SearchRequest:
 
     `curate` False leaves the content managers' rules out: ranking by itself, as it is measured.
     `settings` are the request's own retrieval settings, as search.profile_settings has checked them.
+    `within` is the filter of the `collection` that it names, put there by search.collections.
     """
 
     query: str
@@ -189,6 +190,8 @@ class SearchRequest:
     explain: bool = False
     with_total: bool = True
     curate: bool = True
+    collection: str | None = None
+    within: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +355,8 @@ class AskRequest:
     top_k: int = 8
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    collection: str | None = None
+    within: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     standalone: StandaloneQuestion | None = None
 

@@ -32,6 +32,7 @@ from search import (
     suggestions,
 )
 from search.authentication import anonymous_reader, member
+from search.collections import choices
 from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
 from search.models import Membership, Tenant
@@ -108,6 +109,7 @@ def _empty_page(reader: Reader) -> dict[str, Any]:
         "tenant": reader.tenant,
         "query": PageQuery(),
         "modes": page.MODES,
+        "collections": choices(reader.principal),
         "notice_texts": page.NOTICES,
         "unsupported_texts": page.UNSUPPORTED,
         "ask_url": reverse("page-ask", args=[slug]),
@@ -168,9 +170,11 @@ def page_suggest(request: HttpRequest, slug: str) -> JsonResponse:
     reader = _reader(request, get_object_or_404(Tenant, slug=slug))
     text = request.GET.get("q", "")[:_LONGEST_BEGINNING]
     try:
-        return JsonResponse(suggestions.suggest(reader.principal, text, size=_SUGGESTIONS))
-    except Unavailable:
-        return JsonResponse({"suggestions": []}, status=503)
+        collection = request.GET.get("in")
+        found = suggestions.suggest(reader.principal, text, size=_SUGGESTIONS, collection=collection)
+        return JsonResponse(found)
+    except (NotFound, Unavailable) as error:
+        return JsonResponse({"suggestions": []}, status=error.status)
 
 
 @require_POST

@@ -13,6 +13,7 @@ from django.utils import timezone
 from search import answers, candidates, facets, filters, query, retrieval, services
 from search.asked import Asked
 from search.candidates import Found
+from search.collections import narrowed
 from search.explanation import legs_windows
 from search.listing import all_listed
 from search.metrics import StageClock
@@ -61,7 +62,7 @@ class _Record:
 
 
 def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) -> Whereabouts:
-    """Walks the stages. Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable."""
+    """Walks the stages. Raises InvalidRequest, InvalidFilter, NotFound for a collection, OpenSearchUnavailable."""
     now = timezone.now()
     asked = _asked(principal, request)
     record = _record(principal, asked.target if asked else None, sought.public_id)
@@ -80,6 +81,7 @@ def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) ->
 def _asked(principal: Principal, request: SearchRequest) -> Asked | None:
     """The search as it would be run, so that a bad one is refused whatever became of the document; None before the
     tenant's first document."""
+    request = narrowed(principal, request)
     target = live_target(principal.tenant_id)
     if target is None:
         return None

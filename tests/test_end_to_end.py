@@ -576,3 +576,97 @@ def _delete_a_document(page: Page) -> None:
     page.get_by_role("dialog").or_(page.locator("#dialog")).get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Deleted 1 document")).to_be_visible()
     _shoot(page, "admin-documents")
+
+
+def test_a_manager_learns_what_an_edit_lost_puts_it_back_and_makes_a_collection(
+    site: Site, browser: Browser
+) -> None:
+    with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
+        _sign_in(page)
+        _add_source(page, site)
+        _write_expectations(page)
+        _lose_and_put_back(page, site)
+        _make_a_collection(page)
+    with _page(browser, site, viewport={"width": 1280, "height": 900}) as page:
+        _look_in_a_collection(page)
+
+
+def _write_expectations(page: Page) -> None:
+    page.goto("/admin/search/expectation/add/")
+    page.get_by_label("Question").fill("What does alarm E-42 of the pump mean?")
+    page.get_by_label("Must hold: it").select_option("contains")
+    page.get_by_label("Text").fill("runs dry")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("It is asked within seconds")).to_be_visible()
+    page.goto("/admin/search/expectation/add/")
+    page.get_by_label("Question").fill("care of the valve")
+    page.locator("#id_document + .select2 .select2-selection").click()
+    page.locator(".select2-search__field").fill("valve")
+    page.get_by_role("option", name="Valve V-3").click()
+    _shoot(page, "admin-expectation-new")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto("/admin/search/expectation/")
+    expect(page.locator("#result_list").get_by_text("green")).to_have_count(2, timeout=WORK_TIMEOUT_MS)
+    _shoot(page, "admin-expectations-green")
+
+
+def _lose_and_put_back(page: Page, site: Site) -> None:
+    """The edit is made at the source by somebody else; all else is done on the admin's pages."""
+    pump = site.folder / "manuals/pump.md"
+    pump.write_text(
+        pump.read_text().replace("the pump runs dry. Refill the tank.", "the lid is open. Close it.")
+    )
+    page.goto("/admin/ingestion/source/")
+    page.locator("#result_list").get_by_role("link", name="Handbook").click()
+    page.get_by_role("link", name="Sync now").click()
+    dialog = page.get_by_role("dialog").or_(page.locator("#dialog"))
+    dialog.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_text("1 changed")).to_be_visible(timeout=WORK_TIMEOUT_MS)
+    page.goto("/admin/search/expectation/")
+    red = page.locator("#result_list tr", has_text="E-42")
+    while red.get_by_text("red", exact=True).count() == 0:
+        page.wait_for_timeout(500)
+        page.reload()
+    _shoot(page, "admin-expectations-red")
+    red.locator("a").first.click()
+    expect(page.locator("#stage")).to_have_text("The question is answered without these words.")
+    expect(page.locator("#verdict table")).to_contain_text("the pump runs dry")
+    expect(page.locator("#verdict table")).to_contain_text("the lid is open")
+    _shoot(page, "admin-expectation-red")
+    page.get_by_role("button", name="Put the former edition back").click()
+    expect(page.locator("#verdict")).to_contain_text("It held on", timeout=WORK_TIMEOUT_MS)
+    _shoot(page, "admin-expectation-mended")
+
+
+def _make_a_collection(page: Page) -> None:
+    page.goto("/admin/search/collection/add/")
+    page.locator("#id_name").press_sequentially("Service")
+    expect(page.locator("#id_slug")).to_have_value("service")
+    page.locator("#id_filters").fill('{"field": "tem", "op": "eq", "value": "service"}')
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is no field 'tem'.")).to_be_visible()
+    page.locator("#id_filters").fill('{"field": "team", "op": "eq", "value": "service"}')
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("link", name="Search in it")).to_be_visible()
+    _shoot(page, "admin-collections")
+
+
+def _look_in_a_collection(page: Page) -> None:
+    page.goto("/")
+    _check(page)
+    _shoot(page, "collection-start")
+    page.goto("/?q=pump")
+    expect(page.locator(".hit", has_text="budget")).to_be_visible()
+    page.get_by_label("Look in").focus()
+    page.get_by_label("Look in").select_option("service")
+    expect(page).to_have_url(re.compile("in=service"))
+    expect(page.locator(".hit")).to_have_count(2)
+    expect(page.get_by_label("Look in")).to_be_focused()
+    _check(page)
+    _shoot(page, "collection-results")
+    page.get_by_role("combobox", name="Search or ask").fill("Was there a budget for a pump?")
+    with page.expect_request(re.compile("/t/acme/ask$")) as asked:
+        page.get_by_role("button", name="Ask", exact=True).click()
+    assert "service" in (asked.value.post_data or "")
+    expect(page.locator("#answer-text")).to_have_attribute("aria-busy", "false", timeout=30_000)
+    expect(page.locator("#answer")).not_to_contain_text("refused in March")

@@ -1,6 +1,7 @@
 """Admin pages of the read side, one module a noun."""
 
 from search.admin import (
+    collections,
     curation,
     feedback,
     people,
@@ -13,6 +14,7 @@ from search.admin import (
 )
 
 __all__ = [
+    "collections",
     "curation",
     "feedback",
     "people",

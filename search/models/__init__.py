@@ -3,6 +3,7 @@
 The database is the record; OpenSearch holds a copy that can be rebuilt. Every record belongs to one tenant.
 """
 
+from search.models.collections import Collection
 from search.models.curation import CuratedDocument, CurationRule
 from search.models.documents import DisabledPassage, Document, Edition
 from search.models.expectations import Expectation
@@ -20,6 +21,7 @@ from search.models.tenants import ApiKey, Membership, Tenant, User
 
 __all__ = [
     "ApiKey",
+    "Collection",
     "CuratedDocument",
     "CurationRule",
     "DisabledPassage",

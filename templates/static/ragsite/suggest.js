@@ -39,7 +39,7 @@ const RagsiteSuggest = (() => {
     request = new AbortController();
     const asked = input.value;
     try {
-      const address = `${input.form.dataset.suggestUrl}?${new URLSearchParams({ q: asked })}`;
+      const address = `${input.form.dataset.suggestUrl}?${new URLSearchParams({ q: asked, in: input.form.elements.in?.value ?? "" })}`;
       const answer = await fetch(address, { signal: request.signal });
       if (!answer.ok) return;
       const { suggestions } = await answer.json();
