@@ -85,13 +85,19 @@ class PreparedAnswer:
     degraded: tuple[str, ...] = ()
     relevance: float | None = None
 
+    @property
+    def removes(self) -> bool:
+        """Whether sentences that nothing supports are left out of the answer."""
+        scope = self.question.scope
+        return scope is not None and scope.profile.unsupported is Unsupported.REMOVE
+
     def citations(self) -> CitationStream:
         """What takes the generation and checks it against the context."""
-        target, scope = self.question.target, self.question.scope
+        target = self.question.target
         return CitationStream(
             self.question.request.standalone_question,
             self.prompt.passages,
-            removes=scope is not None and scope.profile.unsupported is Unsupported.REMOVE,
+            removes=self.removes,
             nearness=nearness(target) if target else None,
         )
 

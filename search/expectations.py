@@ -224,5 +224,5 @@ def _digest(prepared: PreparedAnswer) -> str:
     """Of all that an answer is made from."""
     documents = [passage.hit.document.id for passage in prepared.prompt.passages]
     messages = [[message.role, message.content] for message in prepared.prompt.messages]
-    made_from = [prepared.question.generator.name, documents, messages]
+    made_from = [prepared.question.generator.name, prepared.removes, documents, messages]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()

@@ -93,6 +93,19 @@ class FacetSerializer(StrictSerializer):
         return FacetRequest(**fields | {"ranges": ranges})
 
 
+class CollectionField(serializers.CharField):
+    """The name of a collection, or null for everything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            allow_null=True,
+            max_length=50,
+            default=None,
+            help_text="Look only in this part of the documents: see /api/v1/collections. It gives access to nothing.",
+        )
+
+
 class SearchSerializer(StrictSerializer):
     query = QueryTextField()
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode], default=Mode.HYBRID.value)
@@ -108,7 +121,7 @@ class SearchSerializer(StrictSerializer):
     )
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
-    collection = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    collection = CollectionField()
     settings = OverridesField(default=dict)
     facets = serializers.ListField(child=FacetSerializer(), max_length=20, default=list)
     facet_filters = serializers.DictField(
@@ -169,7 +182,7 @@ class ExplainSerializer(SearchSerializer):
 class SuggestSerializer(StrictSerializer):
     q = serializers.CharField(max_length=200, allow_blank=True)
     size = serializers.IntegerField(min_value=1, max_value=20, default=8)
-    collection = serializers.CharField(required=False, max_length=50, default=None)
+    collection = CollectionField()
 
 
 class RatingField(serializers.Field):  # type: ignore[type-arg]
@@ -212,7 +225,7 @@ class AskSerializer(StrictSerializer):
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=8)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
-    collection = serializers.CharField(required=False, allow_null=True, max_length=50, default=None)
+    collection = CollectionField()
     settings = OverridesField(default=dict)
     history = MessageSerializer(many=True, default=list)
     stream = serializers.BooleanField(default=False)
