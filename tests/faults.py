@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 _NOISE = bytes(range(255, 0, -3)) * 8 + b"\r\n\r\n"
 _PAGE = b"<html><body>Sign in to the proxy.</body></html>"
 _LATE_SECONDS = 0.03
-_DROP_SECONDS = 0.06
+_DROP_SECONDS = 0.1
 _AT_ONCE = 65536
 
 
