@@ -117,7 +117,10 @@ async def ask(request: HttpRequest) -> HttpResponseBase:
 
 
 class AskDescription(APIView):
-    """An answer from the tenant's documents, with citations; as `text/event-stream` when `stream` is true."""
+    """An answer from the tenant's documents, with citations; as `text/event-stream` when `stream` is true.
+
+    A stream that was lost goes on after the event that `Last-Event-ID` names, when the same is asked within seconds.
+    """
 
     @extend_schema(
         operation_id="ask",
