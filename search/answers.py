@@ -191,7 +191,7 @@ def equal_answer(question: Question) -> dict[str, Any] | None:
     if question.target is None or question.scope is None:
         return None
     try:
-        stored = stored_response(question.scope, question.principal, question.target)
+        stored = stored_response(question.scope, question.principal, question.target, counts_misses=False)
     except CacheUnavailable:
         return None
     return None if stored is None else after_history(question.request, stored)

@@ -77,9 +77,9 @@ class StoredResponse:
     body: dict[str, Any]
 
 
-def read_response(scope: CacheScope) -> StoredResponse | None:
+def read_response(scope: CacheScope, *, counts_misses: bool = True) -> StoredResponse | None:
     """A stored response. Raises CacheUnavailable."""
-    raw = redis_cache.read(RESPONSE, scope.tenant, scope.key())
+    raw = redis_cache.read(RESPONSE, scope.tenant, scope.key(), counts_misses=counts_misses)
     return None if raw is None else as_response(raw)
 
 

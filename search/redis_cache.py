@@ -72,9 +72,13 @@ class Entry:
     stored_at: float
 
 
-def read(name: str, tenant: UUID, digest: str) -> bytes | None:
-    """An entry's bytes; None when there is none, or the layer is off. Raises CacheUnavailable."""
-    return _counted_read(name, _key(name, tenant, digest)) if layer(name).is_on else None
+def read(name: str, tenant: UUID, digest: str, *, counts_misses: bool = True) -> bytes | None:
+    """An entry's bytes; None when there is none, or the layer is off. Raises CacheUnavailable.
+
+    Who looks again before the work is done does not count a miss at the first look.
+    """
+    key = _key(name, tenant, digest)
+    return _counted_read(name, key, counts_misses=counts_misses) if layer(name).is_on else None
 
 
 def write(name: str, tenant: UUID, entry: Entry, body: bytes, *, ttl_seconds: float) -> None:
@@ -152,12 +156,13 @@ def write_unlisted(name: str, tenant: UUID, digest: str, body: bytes, *, ttl_sec
         cache_client().set(_key(name, tenant, digest), body, px=max(1, int(ttl_seconds * 1000)))
 
 
-def _counted_read(name: str, key: str) -> bytes | None:
+def _counted_read(name: str, key: str, *, counts_misses: bool = True) -> bytes | None:
     try:
         with cache_answers():
             raw = cast(bytes | None, cache_client().get(key))
     except CacheUnavailable:
         CACHE_READS.labels(name, "unavailable").inc()
         raise
-    CACHE_READS.labels(name, "miss" if raw is None else "hit").inc()
+    if raw is not None or counts_misses:
+        CACHE_READS.labels(name, "miss" if raw is None else "hit").inc()
     return raw

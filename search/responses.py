@@ -27,11 +27,13 @@ def cached(scope: CacheScope, asked: Asked, work: Callable[[], dict[str, Any]]) 
     return keep_response(scope, asked.target, work(), since=asked.rules.moment) if stored is None else stored
 
 
-def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget) -> dict[str, Any] | None:
+def stored_response(
+    scope: CacheScope, principal: Principal, target: IndexTarget, *, counts_misses: bool = True
+) -> dict[str, Any] | None:
     """A stored response whose documents are all still visible. Raises CacheUnavailable."""
     clock = StageClock()
     with clock.stage("response_cache"):
-        stored = caches.read_response(scope)
+        stored = caches.read_response(scope, counts_misses=counts_misses)
         if stored is None or not are_visible(stored.body, principal, target):
             return None
     hit = as_hit(stored.body, "response", question=scope.question, stored_at=stored.stored_at)

@@ -156,7 +156,7 @@ class without_caches:  # noqa: N801  reads as a statement
         self._patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        self._patch.setattr(caches, "read_response", lambda scope: None)
+        self._patch.setattr(caches, "read_response", lambda scope, counts_misses: None)
         self._patch.setattr(caches, "write_response", lambda scope, response, until: None)
         self._patch.setattr(answers, "near_response", lambda *args: None)
         self._patch.setattr(answers, "keep_near_response", lambda *args, since: None)

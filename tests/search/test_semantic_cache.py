@@ -12,6 +12,7 @@ from bench.doubles import ChatDouble
 from ingestion.services import documents
 from search import answers, question_index
 from search.client import get_write_client
+from search.metrics import CACHE_READS
 from search.models import Document, Tenant
 from search.tenants import live_target
 from search.types import AskRequest, IndexTarget, Message, Principal
@@ -89,6 +90,25 @@ def test_an_equal_question_comes_from_the_response_cache_and_says_its_age(
     ask(principal)
     again = ask(principal)
     assert (again["cache"], again["cached"]["question"]) == ("response", QUESTION)
+
+
+def test_each_layer_counts_a_miss_or_a_hit_once_a_question(corpus: Tenant, principal: Principal) -> None:
+    def reads() -> dict[tuple[str, str], float]:
+        names = [(layer, outcome) for layer in ("response", "semantic") for outcome in ("miss", "hit")]
+        return {name: CACHE_READS.labels(*name)._value.get() for name in names}
+
+    told = []
+    for question in (QUESTION, NEAR, QUESTION):
+        before = reads()
+        ask(principal, question)
+        told.append([name for name, count in reads().items() if count > before[name]])
+        assert sum(reads().values()) == sum(before.values()) + len(told[-1])
+    response_missed, response_hit = ("response", "miss"), ("response", "hit")
+    assert told == [
+        [response_missed, ("semantic", "miss")],
+        [response_missed, ("semantic", "hit")],
+        [response_hit],
+    ]
 
 
 def test_a_question_about_something_else_is_answered_anew(
