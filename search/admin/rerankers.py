@@ -11,6 +11,7 @@ from unfold.forms import BaseDialogForm
 from search import promotion
 from search.managing import ReadOnly, TenantFilter, TenantScopedAdmin, column, dialog_action, go_to
 from search.models import TrainedReranker
+from search.reranking.learning import OWN_LIVE
 
 _TELLING = 12
 
@@ -39,7 +40,7 @@ class TrainedRerankerAdmin(ReadOnly, TenantScopedAdmin):
     )
     def draft(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         reranker = self.one(request, object_id).select_related("tenant").get()
-        made = promotion.draft_with(reranker.tenant, {"rerank_model": str(reranker)}, note=f"with {reranker}")
+        made = promotion.draft_with(reranker.tenant, _settings(reranker), note=f"with {reranker}")
         messages.success(request, f"{made} is a draft: evaluate it, then it may go live.")
         return go_to(request, reverse("admin:search_profile_change", args=[made.pk]))
 
@@ -57,6 +58,15 @@ class TrainedRerankerAdmin(ReadOnly, TenantScopedAdmin):
     def telling(self, obj: TrainedReranker) -> Any:
         rows = ((name, f"{lost:+.4f}") for name, lost in obj.importances[:_TELLING])
         return _table(("feature", "nDCG@10 lost when shuffled"), rows)
+
+
+def _settings(reranker: TrainedReranker) -> dict[str, Any]:
+    """Those that it was trained for."""
+    return {
+        "rerank_model": str(reranker),
+        "rerank_window": OWN_LIVE.window,
+        "rerank_blend": OWN_LIVE.blend,
+    }
 
 
 def _table(heads: tuple[str, ...], rows: Any) -> Any:

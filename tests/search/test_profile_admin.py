@@ -19,6 +19,7 @@ from search.models import (
     TrainedReranker,
     User,
 )
+from search.reranking.learning import OWN_LIVE
 
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on"}
@@ -133,4 +134,10 @@ def test_a_trained_reranker_comes_into_a_draft_of_what_is_live(boss: Client, dra
     response = boss.post(address, DIALOG)
     made = Profile.objects.get(version=2)
     assert response.headers["Location"] == page(made)
-    assert (made.state, made.settings) == (Profile.State.DRAFT, {"fusion": "rrf", "rerank_model": "own@1"})
+    assert made.state == Profile.State.DRAFT
+    assert made.settings == {
+        "fusion": "rrf",
+        "rerank_model": "own@1",
+        "rerank_window": OWN_LIVE.window,
+        "rerank_blend": OWN_LIVE.blend,
+    }
