@@ -1,5 +1,6 @@
 """Measure what each feature adds to a plain hybrid search, through real HTTP, every feature in turn for every query."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,7 @@ from search.models import Profile, Tenant
 SUGGEST = "suggest"
 _SEED = 30
 _LEAST_WORDS = 4
+_WORD = re.compile(r"\w+")
 _SLICE = 5000
 _DEADLINE_SECONDS = "60"  # of the cross-encoder: its whole time is to be seen
 
@@ -152,9 +154,10 @@ _LIFTED = {"popularity_weight": 0.2, "popularity_field": VIEWS}
 
 
 def _queries(corpus: Path, count: int, wanted: int) -> list[str]:
+    """Sentences as plain words: a sign could be read as an operator, and leave no next page."""
     passages = (passage.text for passage in islice(read_passages(corpus), count))
-    texts = list(dict.fromkeys(queries.sentences(passages, seed=_SEED)))
-    fitting = [text for text in texts if len(text.replace('"', " ").split()) >= _LEAST_WORDS]
+    words = (_WORD.findall(text) for text in queries.sentences(passages, seed=_SEED))
+    fitting = list(dict.fromkeys(" ".join(found) for found in words if len(found) >= _LEAST_WORDS))
     if len(fitting) < wanted:
         raise CommandError(f"{len(fitting)} different queries are too few: {wanted} are needed.")
     return fitting[:: len(fitting) // wanted][:wanted]
