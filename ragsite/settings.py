@@ -226,8 +226,8 @@ SEARCH_MODEL_PRICES: dict[str, dict[str, float]] = env.json("SEARCH_MODEL_PRICES
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
-# The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
-SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.45)
+# The relevance under which a question is refused (search/relevance.py); for the default embedder (decision 33)
+SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.43)
 
 # The write side
 INGESTION_LEASE_SECONDS = env.float("INGESTION_LEASE_SECONDS", default=15.0)
