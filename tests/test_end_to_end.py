@@ -26,6 +26,7 @@ SHOTS = ROOT / "test-results"
 PASSWORD = "a long password"
 START_TIMEOUT_S, WORK_TIMEOUT_MS = 90.0, 120_000
 MOST_ROLLBACK_S = 2.0
+NEAR_QUESTIONS_SHOW_MS = 1500
 FILES = {
     "manuals/pump.md": "# Pump P-7\n\n## Alarms\n\nAlarm E-42 means that the pump runs dry. Refill the tank.",
     "manuals/valve.html": "<h1>Valve V-3</h1><h2>Care</h2><p>Grease the valve of the pump every six months.</p>",
@@ -328,6 +329,7 @@ def _ask_and_follow_a_citation(page: Page) -> None:
 
 def _ask_in_other_words(page: Page) -> None:
     """The answer comes from the semantic cache, whose index shows an entry after a second, and says so."""
+    page.wait_for_timeout(NEAR_QUESTIONS_SHOW_MS)
     page.goto("/")
     page.get_by_role("combobox", name="Search or ask").fill("What is the meaning of alarm E-42 of the pump?")
     page.get_by_role("button", name="Ask", exact=True).click()
