@@ -181,7 +181,7 @@ def _ask_due(lease: _Lease, should_stop: Callable[[], bool]) -> tuple[str, bool]
     ends, reason = time.monotonic() + SLICE_SECONDS, ""
     rows = Expectation.objects.filter(tenant=lease.tenant_id, is_enabled=True).exclude(marks=lease.marks)
     rows = rows.select_related("tenant", "document").order_by(F("asked_at").asc(nulls_first=True), "pk")
-    for expectation in rows:
+    for expectation in _changed_first(list(rows)):
         if should_stop() or time.monotonic() > ends:
             return reason, False
         # Said before: one at which its worker fails comes last the next time.
@@ -197,6 +197,19 @@ def _ask_due(lease: _Lease, should_stop: Callable[[], bool]) -> tuple[str, bool]
             break  # what it lacks may be on its way
         _keep(expectation, verdict, lease.marks)
     return reason, True
+
+
+def _changed_first(rows: list[Expectation]) -> list[Expectation]:
+    """Those first whose documents have been ingested since they were asked; the rest stay in their order."""
+    about = {row.pk: {*row.witnesses, row.document_id} for row in rows}
+    tasks = IngestionTask.objects.filter(document__in=set().union(*about.values()) - {None})
+    ended = dict(tasks.values_list("document").annotate(Max("finished_at")))
+
+    def is_changed(row: Expectation) -> bool:
+        ends = [end for document in about[row.pk] if (end := ended.get(document))]
+        return row.asked_at is not None and bool(ends) and max(ends) > row.asked_at
+
+    return sorted(rows, key=lambda row: not is_changed(row))
 
 
 def _keep(expectation: Expectation, verdict: Verdict, marks: str) -> None:

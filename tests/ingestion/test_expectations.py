@@ -13,7 +13,7 @@ from ingestion import doorbell, jobs
 from ingestion.models import ExpectationWatch, IngestionTask, Source, SyncRun
 from ingestion.services import documents, expectations, sources, sync
 from search.exceptions import GenerationUnavailable, OpenSearchUnavailable
-from search.expectations import check
+from search.expectations import Verdict, check
 from search.metrics import EXPECTATIONS_RED
 from search.models import Document, Expectation, Membership, Profile, Tenant, User
 from search.thesauri import synonyms_changed
@@ -90,6 +90,26 @@ def test_they_wait_until_nothing_is_being_taken_in_but_not_for_ever(
     ExpectationWatch.objects.update(waiting_since=timezone.now())
     IngestionTask.objects.filter(pk=accepted.task.pk).update(due_at=timezone.now() + timedelta(minutes=1))
     assert expectations.due() == [tenant.pk]  # it failed, and waits to be tried again
+
+
+def test_what_was_changed_is_asked_about_first(
+    tenant: Tenant, leave: Expectation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bonus = ingest(tenant, "bonus", "The bonus is 100 euros.").document
+    one = Expectation.objects.create(tenant=tenant, question="bonus", document=bonus)
+    ask(tenant)
+    asked: list[int] = []
+
+    def noted(expectation: Expectation) -> Verdict:
+        asked.append(expectation.pk)
+        return check(expectation)
+
+    monkeypatch.setattr(expectations, "check", noted)
+    ingest(tenant, "bonus", "The bonus is 50 euros.")
+    ask(tenant)
+    ingest(tenant, "other", "Something else.")
+    ask(tenant)
+    assert asked == [one.pk, leave.pk] * 2
 
 
 def test_an_open_sync_is_waited_for(tenant: Tenant, leave: Expectation, tmp_path: Path) -> None:
