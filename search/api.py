@@ -73,7 +73,7 @@ class ExplainView(APIView):
 
 
 class SuggestView(APIView):
-    """Titles that go on what is being typed."""
+    """Titles and headings that go on what is being typed."""
 
     scope: ClassVar[str] = "search"
 

@@ -11,7 +11,14 @@ from itertools import islice
 from typing import Any
 
 from search.boosts import Boosts
-from search.mapping import CODES_FIELD, SPELLING_FIELD, SUGGEST_FIELD, VECTOR_FIELD, text_field
+from search.mapping import (
+    CODES_FIELD,
+    SPELLING_FIELD,
+    SUGGEST_FIELD,
+    SUGGEST_HEADINGS_FIELD,
+    VECTOR_FIELD,
+    text_field,
+)
 from search.synonyms import Expansion
 from search.types import Mode
 
@@ -258,7 +265,7 @@ def suggest_body(text: str, *, door: Body, size: int) -> Body:
 
     The first chunk of each stands for it. What matches as it stands comes before what a slip explains.
     """
-    exact = {"query": bounded_text(text, MAX_SUGGESTED_WORDS), "operator": "and"}
+    exact = _beginnings(text)
     nearly = exact | {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": MAX_SLIPS}
     first_chunks: Body = {"term": {"ordinal": {"value": 0}}}
     return ids_alone(size) | {
@@ -273,6 +280,26 @@ def suggest_body(text: str, *, door: Body, size: int) -> Body:
         },
         "sort": [{"_score": "desc"}, {"document_id": "asc"}],
     }
+
+
+def suggest_headings_body(text: str, *, door: Body, size: int) -> Body:
+    """Chunks, one a document, under headings with words that begin with each of the text's, as they stand. Those words
+    may stand in several of a chunk's headings."""
+    return {
+        "size": size,
+        "_source": ["headings"],
+        "docvalue_fields": list(CANDIDATE_FIELDS),
+        "track_total_hits": False,
+        "query": {
+            "bool": {"must": [{"match": {SUGGEST_HEADINGS_FIELD: _beginnings(text)}}], "filter": [door]}
+        },
+        "collapse": {"field": "document_id"},
+        "sort": [{"_score": "desc"}, {"document_id": "asc"}, {"ordinal": "asc"}],
+    }
+
+
+def _beginnings(text: str) -> Body:
+    return {"query": bounded_text(text, MAX_SUGGESTED_WORDS), "operator": "and"}
 
 
 def _named(clause: Body, name: str) -> Body:

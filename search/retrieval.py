@@ -19,6 +19,14 @@ _suggests: dict[str, bool] = {}  # by physical index, whose mapping of titles ne
 
 
 @dataclass(frozen=True, slots=True)
+class Suggested:
+    """First chunks of documents whose title goes on what is typed; chunks with all their headings, one of which may."""
+
+    titles: tuple[Candidate, ...]
+    headings: tuple[tuple[Candidate, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReadChunk:
     """A chunk of the page as the index has it, with its exact per-leg scores."""
 
@@ -245,10 +253,16 @@ def read_vectors(index: str, chunk_ids: Sequence[str], *, door: query.Body) -> d
     return {hit["_id"]: hit["_source"][VECTOR_FIELD] for hit in answer["hits"]["hits"]}
 
 
-def suggested(index: str, text: str, *, door: query.Body, size: int) -> tuple[Candidate, ...]:
-    """Documents whose titles match, best first, each by its first chunk. Raises OpenSearchUnavailable."""
-    [answer] = _multi_search(index, [query.suggest_body(text, door=door, size=size)])
-    return tuple(_decode_candidate(hit) for hit in answer["hits"]["hits"])
+def suggested(index: str, text: str, *, door: query.Body, size: int) -> Suggested:
+    """Documents whose titles match, best first, each by its first chunk, and chunks whose headings do. Raises
+    OpenSearchUnavailable.
+    """
+    bodies = [make(text, door=door, size=size) for make in (query.suggest_body, query.suggest_headings_body)]
+    titles, headings = (answer["hits"]["hits"] for answer in _multi_search(index, bodies))
+    return Suggested(
+        titles=tuple(_decode_candidate(hit) for hit in titles),
+        headings=tuple((_decode_candidate(hit), tuple(hit["_source"]["headings"])) for hit in headings),
+    )
 
 
 def has_suggestions(index: str) -> bool:

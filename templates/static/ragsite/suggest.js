@@ -13,7 +13,7 @@ const RagsiteSuggest = (() => {
     list.id = "suggestions";
     list.className = "suggestions";
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Suggested titles");
+    list.setAttribute("aria-label", "Suggested titles and headings");
     list.hidden = true;
     input.after(list);
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-controls": list.id, "aria-expanded": "false" };
