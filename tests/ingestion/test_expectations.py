@@ -199,7 +199,9 @@ def test_a_stopped_worker_leaves_them_due(
 def test_an_outage_puts_off_what_needs_it_and_says_why(
     tenant: Tenant, leave: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Expectation.objects.create(tenant=tenant, question="How long is annual leave?", kind="contains", text="30 days")
+    asked = Expectation.objects.create(
+        tenant=tenant, question="How long is annual leave?", kind="contains", text="30 days"
+    )
 
     def down(expectation: Expectation, **_: Any) -> Any:
         if expectation.pk == asked.pk:
