@@ -31,6 +31,8 @@ class ChatDouble:
     paused: bool = False
     break_after_tokens: int | None = None
     finish_reason: str = "stop"
+    garbage: str | None = None  # sent in place of a stream's events
+    paths: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     lost_clients: int = 0
     open_streams: int = 0
@@ -85,6 +87,7 @@ class ChatDouble:
 
     async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.requests.append(body)
+        self.paths.append(path)
         await asyncio.sleep(self.seconds_before)
         while self.paused:
             await asyncio.sleep(0.01)
@@ -93,7 +96,7 @@ class ChatDouble:
             _send_json(
                 writer, status, {"error": {"message": f"scripted {status}", "type": "double"}}, headers
             )
-        elif path != "/v1/chat/completions":
+        elif not path.partition("?")[0].endswith("/chat/completions"):
             _send_json(writer, 404, {"error": {"message": f"no route {path}", "type": "double"}}, {})
         elif body.get("stream"):
             await self._stream(body, writer)
@@ -109,6 +112,8 @@ class ChatDouble:
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
         writer.write(head.encode())
         self.open_streams += 1
+        if self.garbage is not None:
+            _send_chunk(writer, self.garbage)
         try:
             async for chunk in self._chunks(body):
                 if writer.transport.is_closing():
@@ -123,7 +128,7 @@ class ChatDouble:
         writer.write(b"0\r\n\r\n")
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        text = self.reply(body)
+        text = "" if self.garbage is not None else self.reply(body)
         for position, token in enumerate(_tokens(text)):
             if position == self.break_after_tokens:
                 return

@@ -67,8 +67,8 @@ def model_double(*, seconds: float, tokens: int) -> Iterator[tuple[str, psutil.P
 
 
 @contextmanager
-def asgi_server(model_url: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The ASGI application as `make up` runs it, with the double as its model."""
+def asgi_server(model_url: str = "") -> Iterator[tuple[str, psutil.Process]]:
+    """The ASGI application as `make up` runs it, with the double as its model; without one, answers are extracted."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,7 +77,7 @@ def asgi_server(model_url: str) -> Iterator[tuple[str, psutil.Process]]:
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_CACHE_URL": settings.REDIS_CACHE_URL,
         "OPENAI_BASE_URL": model_url,
-        "OPENAI_MODEL": "double",
+        "OPENAI_MODEL": "double" if model_url else "",
         "LOG_LEVEL": "ERROR",
     }
     command = [sys.executable, "-m", "uvicorn", "ragsite.asgi:application", "--port", str(port)]

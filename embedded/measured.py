@@ -54,9 +54,10 @@ def python(
 
 @contextmanager
 def web_server(
-    *, threads: int, checkout: Path, paths: Paths, urls: ServiceUrls
+    *, threads: int, checkout: Path, paths: Paths, urls: ServiceUrls, extra: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, psutil.Process]]:
     """The production web server, one process of `threads` threads on loopback: its URL and its worker process.
+    `extra` is its environment beside that.
 
     Raises EmbeddedError with the end of its log when it does not come up.
     """
@@ -73,6 +74,7 @@ def web_server(
         checkout=checkout,
         paths=paths,
         urls=urls,
+        extra=extra,
     )
     paths.create()
     with started(command) as process:

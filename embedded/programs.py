@@ -13,6 +13,8 @@ from embedded.services import ServiceUrls
 
 # While one parses or writes, the other embeds: the cores are then never idle.
 DEFAULT_WORKERS = min(2, os.cpu_count() or 1)
+# One interpreter answers no more than a core lets it; equal questions are answered once for all of them.
+DEFAULT_WEB_PROCESSES = min(2, os.cpu_count() or 1)
 
 
 def model_threads(workers: int) -> int:
@@ -27,6 +29,7 @@ class UpSettings:
     given: ServiceUrls
     web_host: str = "127.0.0.1"
     web_port: int = 8000
+    web_processes: int = DEFAULT_WEB_PROCESSES
     workers: int = DEFAULT_WORKERS
     opensearch_port: int = 0
     opensearch_heap: str = "1g"
@@ -47,6 +50,7 @@ def read_settings(environ: Mapping[str, str]) -> UpSettings:
         ),
         web_host=environ.get("WEB_HOST", "127.0.0.1"),
         web_port=_number(environ, "WEB_PORT", 8000),
+        web_processes=_number(environ, "WEB_PROCESSES", DEFAULT_WEB_PROCESSES),
         workers=_number(environ, "WORKERS", DEFAULT_WORKERS),
         opensearch_port=_number(environ, "OPENSEARCH_PORT", 0),
         opensearch_heap=environ.get("OPENSEARCH_HEAP", "1g"),
@@ -88,12 +92,13 @@ class Programs:
         return self.manage("scheduler")
 
     def web(self, settings: UpSettings) -> Command:
-        """One ASGI server for pages, search and streams (in production they are two, behind nginx)."""
+        """One ASGI server for pages, search and streams; in production they are two, behind nginx."""
         listen = ("--host", settings.web_host, "--port", str(settings.web_port))
+        processes = ("--workers", str(settings.web_processes))
         quiet = ("--no-access-log", "--timeout-graceful-shutdown", "5")
         application = "ragsite.asgi:application"
         return self._python(
-            "web", "-m", "uvicorn", application, *listen, *quiet, log=self.paths.logs / "web.log"
+            "web", "-m", "uvicorn", application, *listen, *processes, *quiet, log=self.paths.logs / "web.log"
         )
 
     def _python(self, name: str, *arguments: str, log: Path | None) -> Command:

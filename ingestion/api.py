@@ -22,12 +22,14 @@ from ingestion.models import Batch, IngestionTask, Source
 from ingestion.parsers import media_type_of
 from ingestion.serializers import (
     DocumentSerializer,
+    PassageSerializer,
     PatchSerializer,
     SourceSerializer,
     UploadFieldsSerializer,
     batch_json,
     document_json,
     fields_input,
+    passage_json,
     source_json,
     sync_json,
     task_json,
@@ -35,6 +37,7 @@ from ingestion.serializers import (
 from ingestion.services import batches, documents, sources, sync
 from ingestion.services.batches import LineError
 from ingestion.services.documents import Accepted, Content, Incoming
+from search import disabling
 from search.authentication import principal_of
 from search.errors import api_error_of
 from search.models import Document, Tenant
@@ -185,6 +188,27 @@ class DocumentView(TenantView):
     @extend_schema(responses={204: OpenApiResponse(description="Gone from the next search")})
     def delete(self, request: Request, public_id: str) -> Response:
         documents.delete(self.document(public_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PassagesView(TenantView):
+    """Passages that are switched off, and switching one off or on."""
+
+    scope: ClassVar[str] = "documents"
+
+    @extend_schema(responses={200: OpenApiResponse(description="The passages that are switched off")})
+    def get(self, request: Request) -> Response:
+        rows = self.tenant().disabled_passages.select_related("document").order_by("pk")
+        return Response({"passages": [passage_json(row) for row in rows]})
+
+    @extend_schema(request=PassageSerializer, responses={204: OpenApiResponse(description="Done")})
+    def post(self, request: Request) -> Response:
+        said = PassageSerializer.validated(request.data)
+        document = self.document(said["document"])
+        if said["disabled"]:
+            disabling.disable(document, said["passage"])
+        else:
+            disabling.enable_at(document, said["passage"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

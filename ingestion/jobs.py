@@ -13,7 +13,9 @@ from ingestion.exceptions import WorkerStopping
 from ingestion.outbox import Claim
 from ingestion.parsers import ParserChild
 from ingestion.services import expectations, ingest, probe, sync
+from search import ledger, query_log, warming
 from search.evaluation import lab_jobs
+from search.exceptions import Unavailable
 
 logger = structlog.get_logger(__name__)
 _parser: ParserChild | None = None
@@ -141,13 +143,23 @@ def run_expectations(tenant_id: int) -> None:
     try:
         if expectations.run(tenant_id, should_stop=_stopping.is_set):
             doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id)
-    except Exception as error:
+    except Exception:
         logger.exception("expectations_failed", tenant=tenant_id)
-        expectations.put_off(tenant_id, f"{type(error).__name__}: {error}")
+
+
+def run_warming(tenant_id: int) -> None:
+    """Fill the caches after a rebuild, what is to be ingested going first. A worker that stops leaves the rest cold."""
+    close_old_connections()
+    doorbell.answered(doorbell.RUN_WARMING, tenant_id)
+    try:
+        warming.warm(tenant_id, go_on=_ingestion_first())
+    except WorkerStopping:
+        logger.info("warming_ended", tenant=tenant_id)
 
 
 def sweep() -> int:
     """Ring for everything that is due and that no ring may have announced. Returns how many rings."""
+    _flush_streams()
     rings = [
         doorbell.ring(doorbell.RUN_DUE_TASKS, tenant_id) for tenant_id in outbox.tenants_with_due_tasks()
     ]
@@ -156,3 +168,12 @@ def sweep() -> int:
     rings += [doorbell.ring(doorbell.RUN_LAB_JOB, job_id) for job_id in lab_jobs.due_jobs()]
     rings += [doorbell.ring(doorbell.RUN_EXPECTATIONS, tenant_id) for tenant_id in expectations.due()]
     return len(rings)
+
+
+def _flush_streams() -> None:
+    """A part of what queries left to be written down; the next sweep takes the next one."""
+    try:
+        ledger.flush()
+        query_log.flush()
+    except Unavailable as error:
+        logger.warning("queue_unreachable", error=error.detail)

@@ -288,7 +288,11 @@ class ExpectationWatch(models.Model):
     lease_token = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     due_at = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True, editable=False)
+    waiting_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When something was first to be asked while documents were taken in.",
+    )
     reason = models.TextField(blank=True, help_text="Why some were put off the last time.")
 
     def __str__(self) -> str:

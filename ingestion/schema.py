@@ -96,5 +96,14 @@ def indexed(metadata: Mapping[str, Any], schema: Schema) -> dict[str, dict[str, 
     by_type: dict[str, dict[str, Any]] = {}
     for name, value in metadata.items():
         if value is not None and value != [] and name in schema:
-            by_type.setdefault(schema[name].value, {})[name] = value
+            kind = schema[name]
+            by_type.setdefault(kind.value, {})[name] = _written(value) if kind is FieldType.DATE else value
     return by_type
+
+
+def _written(dates: Any) -> Any:
+    """Dates as the engine reads them: "2024-01-31 10:00" and an offset with seconds it does not."""
+    if isinstance(dates, list):
+        return [_written(one) for one in dates if one is not None]
+    parsed = parse_date(dates)
+    return parsed.isoformat() if parsed else dates

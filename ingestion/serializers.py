@@ -11,8 +11,9 @@ from rest_framework import serializers
 from ingestion.models import Batch, BatchEntry, IngestionTask, Source, SyncRun
 from ingestion.parsers.media_types import HTML, MARKDOWN, TEXT
 from ingestion.services.documents import Content, DocumentFieldsInput, Incoming, fields_of
+from search.expectations import missing
 from search.filters import parse_date
-from search.models import Document
+from search.models import DisabledPassage, Document, Expectation, Tenant
 from search.serializers import StrictSerializer
 
 _TEXT_TYPES: Mapping[str, str] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
@@ -118,10 +119,51 @@ class SourceSerializer(StrictSerializer):
     slug = serializers.SlugField(max_length=64, required=False, default="")
 
 
+class ExpectationSerializer(StrictSerializer):
+    question = serializers.CharField(max_length=1000)
+    kind = serializers.ChoiceField(choices=Expectation.Kind.values)
+    document = serializers.CharField(max_length=512, required=False, allow_null=True, default=None)
+    within = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    text = serializers.CharField(max_length=500, allow_blank=True, default="")
+    groups = serializers.ListField(child=serializers.CharField(max_length=200), max_length=100, default=list)
+    profile = serializers.SlugField(max_length=50, allow_blank=True, default="")
+    enabled = serializers.BooleanField(default=True)
+
+    @classmethod
+    def said(cls, tenant: Tenant, data: Any) -> dict[str, Any]:
+        """The record's own fields. Raises ValidationError."""
+        fields = cls.validated(data)
+        public_id = fields["document"]
+        document = Document.objects.filter(tenant=tenant, public_id=public_id).first() if public_id else None
+        if public_id and document is None:
+            raise serializers.ValidationError({"document": [f"There is no document {public_id!r}."]})
+        if refusals := missing(fields["kind"], document, fields["text"]):
+            raise serializers.ValidationError({name: [message] for name, message in refusals.items()})
+        return fields | {"tenant": tenant, "document": document, "is_enabled": fields.pop("enabled")}
+
+
 def checked_id(public_id: str) -> str:
     if "\x00" in public_id or public_id != public_id.strip() or public_id in (".", ".."):
         raise serializers.ValidationError("An id has no NUL and no spaces around it.")
     return public_id
+
+
+class PassageSerializer(StrictSerializer):
+    """A passage of a document by its ordinal, as hits and citations give it, and whether it is to be off."""
+
+    document = serializers.CharField(max_length=512)
+    passage = serializers.IntegerField(min_value=0)
+    disabled = serializers.BooleanField()
+
+
+def passage_json(passage: DisabledPassage) -> dict[str, Any]:
+    """`chunks` is empty when the document no longer says it."""
+    return {
+        "document": passage.document.public_id,
+        "text": passage.text,
+        "chunks": passage.chunk_ids,
+        "since": passage.created_at.isoformat(),
+    }
 
 
 def document_json(document: Document) -> dict[str, Any]:

@@ -180,33 +180,54 @@ SEARCH_VECTOR_WEIGHT = env.float("SEARCH_VECTOR_WEIGHT", default=0.45)
 SEARCH_UNRELATED_COSINE = env.float("SEARCH_UNRELATED_COSINE", default=0.1)
 SEARCH_MAX_QUERY_CHARACTERS = env.int("SEARCH_MAX_QUERY_CHARACTERS", default=2000)
 SEARCH_STREAM_POOL_SIZE = env.int("SEARCH_STREAM_POOL_SIZE", default=300)
+# How long a stream goes on without its reader, who may come back with `Last-Event-ID`
+SEARCH_STREAM_RESUME_SECONDS = env.float("SEARCH_STREAM_RESUME_SECONDS", default=3.0)
 SEARCH_STREAM_THREADS = env.int("SEARCH_STREAM_THREADS", default=8)  # for the query flow of all streams
 SEARCH_WEB_POOL_SIZE = env.int("SEARCH_WEB_POOL_SIZE", default=16)
 SEARCH_WEB_QUEUE_SIZE = env.int("SEARCH_WEB_QUEUE_SIZE", default=64)
 SEARCH_CACHE_TIMEOUT_SECONDS = env.float("SEARCH_CACHE_TIMEOUT_SECONDS", default=0.2)
+SEARCH_RESPONSE_CACHE = env.bool("SEARCH_RESPONSE_CACHE", default=True)
+SEARCH_RESPONSE_CACHE_ENTRIES = env.int("SEARCH_RESPONSE_CACHE_ENTRIES", default=2000)  # a tenant, as below
 SEARCH_RESPONSE_CACHE_TTL_SECONDS = env.int("SEARCH_RESPONSE_CACHE_TTL_SECONDS", default=300)
 SEARCH_LAB_NIGHTLY_HOURS = env.float("SEARCH_LAB_NIGHTLY_HOURS", default=24.0)
+SEARCH_WARMED_QUESTIONS = env.int("SEARCH_WARMED_QUESTIONS", default=50)
+SEARCH_QUERY_LOG_DAYS = env.int("SEARCH_QUERY_LOG_DAYS", default=90)
 SEARCH_FEEDBACK_TTL_SECONDS = env.int("SEARCH_FEEDBACK_TTL_SECONDS", default=3600)
+SEARCH_EMBEDDING_CACHE = env.bool("SEARCH_EMBEDDING_CACHE", default=True)
+SEARCH_EMBEDDING_CACHE_ENTRIES = env.int("SEARCH_EMBEDDING_CACHE_ENTRIES", default=20_000)
 SEARCH_EMBEDDING_CACHE_TTL_SECONDS = env.int("SEARCH_EMBEDDING_CACHE_TTL_SECONDS", default=86400)
+SEARCH_SEMANTIC_CACHE = env.bool("SEARCH_SEMANTIC_CACHE", default=True)
+SEARCH_SEMANTIC_CACHE_TTL_SECONDS = env.int("SEARCH_SEMANTIC_CACHE_TTL_SECONDS", default=3600)
+SEARCH_SEMANTIC_CACHE_ENTRIES = env.int("SEARCH_SEMANTIC_CACHE_ENTRIES", default=5000)
+SEARCH_SEMANTIC_CACHE_TIMEOUT_SECONDS = env.float("SEARCH_SEMANTIC_CACHE_TIMEOUT_SECONDS", default=0.5)
+# Fitted for the default embedder by evaluate_semantic_cache: of two questions, and of the words that only one has
+SEARCH_SEMANTIC_CACHE_COSINE = env.float("SEARCH_SEMANTIC_CACHE_COSINE", default=0.7)
+SEARCH_SEMANTIC_CACHE_WORD_COSINE = env.float("SEARCH_SEMANTIC_CACHE_WORD_COSINE", default=1.0)
 
 # Answers. No OPENAI_MODEL: answers are extracted from the passages, and say so
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="")
-_GENERATOR_BACKEND = (
-    "search.generation.OpenAIGenerator" if OPENAI_MODEL else "search.generation.ExtractiveGenerator"
-)
+# Or several providers in an order of preference, each a JSON object: see docs/operations.md
+SEARCH_GENERATION_PROVIDERS: list[dict[str, Any]] = env.json("SEARCH_GENERATION_PROVIDERS", default=[])
+if SEARCH_GENERATION_PROVIDERS:
+    _generator: tuple[str, Any] = ("ProvidersGenerator", {"providers": SEARCH_GENERATION_PROVIDERS})
+elif OPENAI_MODEL:
+    _openai_options = {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY}
+    _generator = ("OpenAIGenerator", _openai_options)
+else:
+    _generator = ("ExtractiveGenerator", {})
 SEARCH_GENERATOR: dict[str, Any] = {
-    "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=_GENERATOR_BACKEND),
-    "OPTIONS": {"model": OPENAI_MODEL, "base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY}
-    if OPENAI_MODEL
-    else {},
+    "BACKEND": env.str("SEARCH_GENERATOR_BACKEND", default=f"search.generation.{_generator[0]}"),
+    "OPTIONS": _generator[1],
 }
+# {model: {"prompt": …, "completion": …}}, of a million tokens, in whatever currency the budgets are in
+SEARCH_MODEL_PRICES: dict[str, dict[str, float]] = env.json("SEARCH_MODEL_PRICES", default={})
 SEARCH_GENERATION_TIMEOUT_SECONDS = env.float("SEARCH_GENERATION_TIMEOUT_SECONDS", default=60.0)
 SEARCH_FOLLOW_UP_TIMEOUT_SECONDS = env.float("SEARCH_FOLLOW_UP_TIMEOUT_SECONDS", default=5.0)
 SEARCH_CONTEXT_TOKENS = env.int("SEARCH_CONTEXT_TOKENS", default=2000)
-# The best hit's cosine under which a question is refused; fitted for the default embedder (docs/decisions/)
-SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.38)
+# The relevance under which a question is refused (search/relevance.py); for the default embedder (decision 33)
+SEARCH_REFUSAL_COSINE = env.float("SEARCH_REFUSAL_COSINE", default=0.43)
 
 # The write side
 INGESTION_LEASE_SECONDS = env.float("INGESTION_LEASE_SECONDS", default=15.0)
@@ -263,6 +284,7 @@ _OPENAI_HEADERS = [
 ]
 CORS_ALLOW_HEADERS = [
     *default_headers,
+    "last-event-id",
     "mcp-protocol-version",
     *(f"x-stainless-{name}" for name in _OPENAI_HEADERS),
 ]

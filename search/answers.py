@@ -17,20 +17,20 @@ from django.utils import timezone
 
 from search.caches import CacheScope, SingleFlight
 from search.citations import CheckedAnswer, CitationStream
+from search.collections import narrowed
 from search.context import (
     PROMPT_VERSION,
     REFUSAL,
     Prompt,
     build_prompt,
     is_refusal,
-    widened,
 )
 from search.evidence import context_of, context_tokens, nearness, relevance_of, sentence_cosines
 from search.exceptions import CacheUnavailable, GenerationUnavailable
 from search.follow_ups import after_history, with_standalone_question
-from search.generation import Generator, get_generator
-from search.generations import Generation, Usage
-from search.metrics import DEGRADED, TOKENS, StageClock
+from search.generation import Generator, generator_settings, get_generator
+from search.generations import Generation
+from search.metrics import DEGRADED, StageClock
 from search.profiles import fusion_spec, retrieval_settings
 from search.relevance import relevance
 from search.rendering import Answer, answer_json
@@ -38,7 +38,10 @@ from search.reranking.choice import reranker_name
 from search.responses import keep_response, stored_response
 from search.rewriting import rewriter_name
 from search.rule_sets import current_rules
+from search.semantic_cache import keep_near_response, near_response
 from search.services import retrieve
+from search.shared_flights import shared_outcome
+from search.spending import charged
 from search.tenants import live_target
 from search.types import (
     AskRequest,
@@ -82,13 +85,19 @@ class PreparedAnswer:
     degraded: tuple[str, ...] = ()
     relevance: float | None = None
 
+    @property
+    def removes(self) -> bool:
+        """Whether sentences that nothing supports are left out of the answer."""
+        scope = self.question.scope
+        return scope is not None and scope.profile.unsupported is Unsupported.REMOVE
+
     def citations(self) -> CitationStream:
         """What takes the generation and checks it against the context."""
-        target, scope = self.question.target, self.question.scope
+        target = self.question.target
         return CitationStream(
             self.question.request.standalone_question,
             self.prompt.passages,
-            removes=scope is not None and scope.profile.unsupported is Unsupported.REMOVE,
+            removes=self.removes,
             nearness=nearness(target) if target else None,
         )
 
@@ -99,12 +108,19 @@ def answer(principal: Principal, request: AskRequest) -> dict[str, Any]:
     Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. A model that fails is named in `degraded`.
     """
     if request.history:
-        request = asyncio.run(with_standalone_question(request, get_generator()))
+        generator = charged(get_generator(), principal)
+        request = asyncio.run(with_standalone_question(request, generator))
     question = open_question(principal, request)
     if question.key is None:
         return _answer_now(question)
-    body, shared = _answers.run(question.key, lambda: _answer_now(question))
+    body, shared = _answers.run(question.key, lambda: _answer_once(question, question.key or ""))
     return body | {"request_id": str(uuid4())} if shared else body
+
+
+def _answer_once(question: Question, key: str) -> dict[str, Any]:
+    """The stored answer, else one that processes with equal questions share."""
+    stored = equal_answer(question)
+    return stored or shared_outcome(f"{key}:whole", lambda: _answer_now(question))
 
 
 def _answer_now(question: Question) -> dict[str, Any]:
@@ -126,8 +142,9 @@ def generate_answer(prepared: PreparedAnswer) -> dict[str, Any]:
 
 
 def open_question(principal: Principal, request: AskRequest) -> Question:
-    """Reads the index that serves and the profile. Raises InvalidRequest."""
-    opened_at, generator = timezone.now(), get_generator()
+    """Reads the index that serves, the collection and the profile. Raises InvalidRequest, NotFound for a collection."""
+    request = narrowed(principal, request)
+    opened_at, generator = timezone.now(), charged(get_generator(), principal)
     target = live_target(principal.tenant_id)
     if target is None:
         return Question(principal, request, generator, None, None, opened_at)
@@ -147,13 +164,12 @@ def answer_scope(
     asked = {
         "question": request.standalone_question,
         "facet_filters": request.facet_filters,
+        "within": request.within,
         "top_k": request.top_k,
         "history": [[message.role, message.content] for message in request.history],
         "context_tokens": settings.SEARCH_CONTEXT_TOKENS,
         "refusal_cosine": settings.SEARCH_REFUSAL_COSINE,
     }
-    options = settings.SEARCH_GENERATOR.get("OPTIONS", {})
-    told = sorted(f"{name}={value}" for name, value in options.items() if name != "api_key")
     return CacheScope(
         kind="answer",
         tenant=principal.tenant_uuid,
@@ -165,9 +181,20 @@ def answer_scope(
         filters=request.filters,
         profile=profile,
         fusion=fusion_spec(profile),
-        models=(target.variant, reranker_name(profile), rewriter_name(profile), generator.name, *told),
+        models=(target.variant, reranker_name(profile), rewriter_name(profile), generator_settings()),
         prompt_version=PROMPT_VERSION,
     )
+
+
+def equal_answer(question: Question) -> dict[str, Any] | None:
+    """The stored answer to the same question; None where there is none, or no cache, which `prepare_answer` says."""
+    if question.target is None or question.scope is None:
+        return None
+    try:
+        stored = stored_response(question.scope, question.principal, question.target, counts_misses=False)
+    except CacheUnavailable:
+        return None
+    return None if stored is None else after_history(question.request, stored)
 
 
 def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
@@ -183,6 +210,8 @@ def prepare_answer(question: Question) -> PreparedAnswer | dict[str, Any]:
     try:
         if (stored := stored_response(scope, question.principal, target)) is not None:
             return after_history(question.request, stored)
+        if (near := near_response(question.request, scope, question.principal, target)) is not None:
+            return near
     except CacheUnavailable as error:
         return _from_documents(question, target, profile=scope.profile, clock=clock, degraded=(error.code,))
     return _from_documents(question, target, profile=scope.profile, clock=clock)
@@ -208,10 +237,10 @@ def _evidence(
     search, asked = search_request(question.request), question.request.standalone_question
     result = retrieve(question.principal, search, clock=clock, target=target, profile=profile)
     with clock.stage("context"):
-        passages = context_of([widened(hit) for hit in result.hits], target)
+        passages = context_of(result.hits, target)
     with clock.stage("evidence"):
         cosines = sentence_cosines(asked, passages, target)
-        score = relevance(asked, passages)
+        score = relevance(asked, passages, cosines)
     prompt = build_prompt(
         asked,
         passages,
@@ -266,6 +295,8 @@ def search_request(request: AskRequest) -> SearchRequest:
         query=request.standalone_question,
         filters=request.filters,
         facet_filters=request.facet_filters,
+        collection=request.collection,
+        within=request.within,
         top_k=request.top_k,
         group_by="chunk",
         profile=request.profile,
@@ -275,8 +306,10 @@ def search_request(request: AskRequest) -> SearchRequest:
     )
 
 
-def _refused(prepared: PreparedAnswer, usage: Usage | None = None) -> dict[str, Any]:
-    return _kept(prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, usage=usage))
+def _refused(prepared: PreparedAnswer, generation: Generation | None = None) -> dict[str, Any]:
+    return _kept(
+        prepared, _body(prepared, CheckedAnswer(REFUSAL, (), 0), refused=True, generation=generation)
+    )
 
 
 def finish_answer(
@@ -287,10 +320,8 @@ def finish_answer(
         return failed_answer(
             prepared, GenerationUnavailable(f"{prepared.question.generator.name} wrote nothing.")
         )
-    TOKENS.labels("prompt").inc(generation.usage.prompt_tokens)
-    TOKENS.labels("completion").inc(generation.usage.completion_tokens)
     if is_refusal(checked.text):
-        return _refused(prepared, generation.usage)
+        return _refused(prepared, generation)
     found = {
         "citation_removed": checked.removed > 0,
         "answer_unsupported": bool(checked.unsupported),
@@ -300,9 +331,9 @@ def finish_answer(
     reasons = tuple(reason for reason, holds in found.items() if holds)
     if not checked.text:  # nothing of it is supported
         checked = replace(checked, text=REFUSAL)
-        body = _body(prepared, checked, refused=True, reasons=reasons, usage=generation.usage)
+        body = _body(prepared, checked, refused=True, reasons=reasons, generation=generation)
         return after_history(prepared.question.request, body)
-    return _kept(prepared, _body(prepared, checked, reasons=reasons, usage=generation.usage))
+    return _kept(prepared, _body(prepared, checked, reasons=reasons, generation=generation))
 
 
 def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dict[str, Any]:
@@ -314,7 +345,9 @@ def failed_answer(prepared: PreparedAnswer, error: GenerationUnavailable) -> dic
 def _kept(prepared: PreparedAnswer, body: dict[str, Any]) -> dict[str, Any]:
     question = prepared.question
     if question.scope is not None and question.target is not None:
-        body = keep_response(question.scope, question.target, body, since=question.opened_at)
+        scope, target, since = question.scope, question.target, question.opened_at
+        keep_near_response(question.request, scope, target, body, since=since)
+        body = keep_response(scope, target, body, since=since)
     return after_history(question.request, body)
 
 
@@ -324,8 +357,12 @@ def _body(
     *,
     refused: bool = False,
     reasons: tuple[str, ...] = (),
-    usage: Usage | None = None,
+    generation: Generation | None = None,
 ) -> dict[str, Any]:
+    """`generation`: what a model wrote; None where none was asked, or failed."""
+    written = generation or Generation("")
+    if written.is_fallback:
+        reasons = (*reasons, "generation_fallback")
     for reason in reasons:
         DEGRADED.labels(reason).inc()
     return answer_json(
@@ -336,11 +373,21 @@ def _body(
             citations=checked.citations,
             hits=prepared.hits,
             cache="none",
-            generator=prepared.question.generator.name,
+            generator=written.model or prepared.question.generator.name,
             timings=prepared.clock.total(),
-            usage=usage or Usage(),
+            usage=written.usage,
             degraded=(*prepared.degraded, *reasons),
+            versions=_versions(prepared.question),
             unsupported=checked.unsupported,
             relevance=prepared.relevance,
         )
     )
+
+
+def _versions(question: Question) -> dict[str, str]:
+    """What an answer was made with, beside its model; of its passages, their ids say it."""
+    if question.scope is None or question.target is None:
+        return {}
+    profile = question.scope.profile
+    named = "+".join((f"{profile.name}@{profile.version}", *profile.overridden))
+    return {"profile": named, "prompt": PROMPT_VERSION, "embedder": question.target.variant}

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from search import feedback, services, suggestions
 from search.authentication import principal_of
+from search.collections import choices
 from search.errors import api_error_of
 from search.metrics import QUERIES
 from search.rendering import whereabouts_json
@@ -38,7 +39,7 @@ class SearchView(APIView):
         principal = principal_of(request)
         asked = SearchSerializer.request(request.data)
         body = services.search(principal, asked)
-        feedback.remember(principal, "search", body["request_id"], asked.query)
+        feedback.remember(principal, "search", asked.query, body)
         QUERIES.labels("search", "degraded" if body["degraded"] else "ok").inc()
         logged = {name: body[name] for name in _LOGGED}
         logger.info("search", tenant=principal.tenant_id, hits=len(body["hits"]), **logged)
@@ -72,7 +73,7 @@ class ExplainView(APIView):
 
 
 class SuggestView(APIView):
-    """Titles that go on what is being typed."""
+    """Titles and headings that go on what is being typed."""
 
     scope: ClassVar[str] = "search"
 
@@ -81,7 +82,24 @@ class SuggestView(APIView):
     )
     def get(self, request: Request) -> Response:
         asked = SuggestSerializer.validated(request.query_params.dict())
-        return Response(suggestions.suggest(principal_of(request), asked["q"], size=asked["size"]))
+        found = suggestions.suggest(
+            principal_of(request), asked["q"], size=asked["size"], collection=asked["collection"]
+        )
+        return Response(found)
+
+
+class CollectionsView(APIView):
+    """The collections that the key may name in a search or a question."""
+
+    scope: ClassVar[tuple[str, ...]] = ("search", "ask")
+
+    @extend_schema(responses={200: OpenApiResponse(description="Collections by name")})
+    def get(self, request: Request) -> Response:
+        shown = [
+            {"collection": one.slug, "name": one.name, "description": one.description}
+            for one in choices(principal_of(request))
+        ]
+        return Response({"collections": shown})
 
 
 class FeedbackView(APIView):

@@ -3,6 +3,7 @@ so that is enough."""
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ SCOPES = ("search", "ask", "documents", "sources", "profiles", "explain")
 _PREFIX_LENGTH = 11
 _keys = PreparedQuery(
     lambda key_hash: ApiKey.objects.filter(key_hash=key_hash).values_list(
-        "tenant_id", "tenant__uuid", "groups", "scopes", "expires_at", "revoked_at"
+        "tenant_id", "tenant__uuid", "groups", "scopes", "expires_at", "revoked_at", "pk"
     )
 )
 
@@ -38,9 +39,15 @@ def hash_key(secret: str) -> str:
 
 
 def create_key(
-    tenant: Tenant, *, name: str, scopes: list[str], groups: list[str], expires_at: Any = None
+    tenant: Tenant,
+    *,
+    name: str,
+    scopes: list[str],
+    groups: list[str],
+    expires_at: Any = None,
+    budgets: Mapping[str, Any] | None = None,
 ) -> NewKey:
-    """Make a key of a tenant. Raises ValueError for a scope that does not exist."""
+    """Make a key of a tenant. `budgets` are fields of ApiKey. Raises ValueError for a scope that does not exist."""
     if unknown := set(scopes) - set(SCOPES):
         raise ValueError(f"There is no scope {', '.join(sorted(unknown))}; there are {', '.join(SCOPES)}.")
     secret = f"rag_{secrets.token_urlsafe(32)}"
@@ -52,6 +59,7 @@ def create_key(
         scopes=scopes,
         groups=groups,
         expires_at=expires_at,
+        **(budgets or {}),
     )
     return NewKey(row, secret)
 
@@ -64,12 +72,17 @@ def authenticate_key(header: str) -> Principal:
     keys = _keys.rows(key_hash=hash_key(secret.strip()))
     if not keys:
         raise exceptions.AuthenticationFailed("There is no such API key.")
-    tenant_id, tenant_uuid, groups, scopes, expires_at, revoked_at = keys[0]
+    tenant_id, tenant_uuid, groups, scopes, expires_at, revoked_at, key_id = keys[0]
     if revoked_at:
         raise exceptions.AuthenticationFailed("This API key was revoked.")
     if expires_at and expires_at <= timezone.now():
         raise exceptions.AuthenticationFailed(f"This API key expired at {expires_at:%Y-%m-%d %H:%M} UTC.")
-    return Principal(tenant_id, tenant_uuid, tuple(groups), frozenset(scopes))
+    return Principal(tenant_id, tenant_uuid, tuple(groups), frozenset(scopes), key_id)
+
+
+def key_principal(key: ApiKey) -> Principal:
+    """Who asks by this key."""
+    return Principal(key.tenant_id, key.tenant.uuid, tuple(key.groups), frozenset(key.scopes), key.pk)
 
 
 def anonymous_reader(tenant: Tenant) -> Principal:

@@ -6,25 +6,25 @@ Every key carries its tenant. A response is kept under its whole scope: whatever
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
 import orjson
-import redis
 from django.conf import settings
 
-from search.exceptions import CacheUnavailable
-from search.metrics import CACHE_READS
+from search import redis_cache
 from search.pipelines import FusionSpec
+from search.redis_cache import Entry
 from search.types import RetrievalSettings
 
 T = TypeVar("T")
-_PREFIX = "ragsite"
+RESPONSE, EMBEDDING = "response", "embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,100 +45,96 @@ class CacheScope:
     prompt_version: str
 
     def key(self) -> str:
-        body = orjson.dumps(self, option=orjson.OPT_SORT_KEYS)
-        return f"{_PREFIX}:response:{self.tenant}:{hashlib.sha256(body).hexdigest()}"
+        """A digest of all of it."""
+        return _digest(self)
+
+    @property
+    def question(self) -> str:
+        """What was asked or searched for."""
+        return str(self.request["question"])
+
+    @property
+    def kept_question(self) -> str:
+        """The question as it may be kept; none of one that was made from the messages before it."""
+        return "" if self.request.get("history") else self.question
+
+    def without_question(self) -> str:
+        """Equal for all questions whose answers depend on the same."""
+        request = {name: value for name, value in self.request.items() if name != "question"}
+        return _digest(replace(self, request=request))
 
 
-def read_response(scope: CacheScope) -> dict[str, Any] | None:
-    """A stored response body. Raises CacheUnavailable."""
-    raw = _read("response", scope.key())
-    return None if raw is None else dict(orjson.loads(raw))
+def _digest(scope: CacheScope) -> str:
+    return hashlib.sha256(orjson.dumps(scope, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def write_response(scope: CacheScope, body: Mapping[str, Any], *, ttl_seconds: float) -> None:
-    """Keep a response body. The caller never passes an error or a degraded answer. Raises CacheUnavailable."""
-    _write(scope.key(), orjson.dumps(body), ttl_seconds=ttl_seconds)
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response's body, what was asked, and when."""
+
+    question: str
+    stored_at: datetime
+    body: dict[str, Any]
+
+
+def read_response(scope: CacheScope, *, counts_misses: bool = True) -> StoredResponse | None:
+    """A stored response. Raises CacheUnavailable."""
+    raw = redis_cache.read(RESPONSE, scope.tenant, scope.key(), counts_misses=counts_misses)
+    return None if raw is None else as_response(raw)
+
+
+def as_response(raw: bytes) -> StoredResponse:
+    stored = orjson.loads(raw)
+    return StoredResponse(stored["question"], datetime.fromisoformat(stored["stored_at"]), stored["body"])
+
+
+def write_response(scope: CacheScope, response: StoredResponse, *, until: datetime) -> None:
+    """Keep a response. The caller never passes an error or a degraded answer. Raises CacheUnavailable."""
+    entry = Entry(scope.key(), f"{scope.kind}: {scope.kept_question}", response.stored_at.timestamp())
+    ttl_seconds = (until - datetime.now(UTC)).total_seconds()
+    redis_cache.write(RESPONSE, scope.tenant, entry, orjson.dumps(response), ttl_seconds=ttl_seconds)
 
 
 def read_embedding(tenant: UUID, variant: str, text: str) -> np.ndarray[Any, np.dtype[np.float32]] | None:
     """A query's embedding, float32 (dimension,). Raises CacheUnavailable."""
-    raw = _read("embedding", _embedding_key(tenant, variant, text))
+    raw = redis_cache.read(EMBEDDING, tenant, text_digest(variant, text))
     return None if raw is None else np.frombuffer(raw, dtype="<f4")
 
 
 def write_embedding(
     tenant: UUID, variant: str, text: str, vector: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
-    """Raises CacheUnavailable."""
-    body = vector.astype("<f4").tobytes()
-    _write(
-        _embedding_key(tenant, variant, text), body, ttl_seconds=settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
-    )
+    """The text is not kept: it may come from a conversation. Raises CacheUnavailable."""
+    entry = Entry(text_digest(variant, text), "", time.time())
+    ttl_seconds = settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
+    redis_cache.write(EMBEDDING, tenant, entry, vector.astype("<f4").tobytes(), ttl_seconds=ttl_seconds)
 
 
-def _embedding_key(tenant: UUID, variant: str, text: str) -> str:
-    digest = hashlib.sha256(f"{variant}\x00{text}".encode()).hexdigest()
-    return f"{_PREFIX}:embedding:{tenant}:{digest}"
+def text_digest(model: str, text: str) -> str:
+    """What an embedding is found by."""
+    return hashlib.sha256(f"{model}\x00{text}".encode()).hexdigest()
 
 
 def read_rewritten(tenant: UUID, rewriter: str, text: str) -> str | None:
     """A query as `rewriter` has rewritten it. Raises CacheUnavailable."""
-    raw = _read("rewrite", _rewrite_key(tenant, rewriter, text))
+    raw = redis_cache.read_unlisted("rewrite", tenant, text_digest(rewriter, text))
     return None if raw is None else raw.decode()
 
 
 def write_rewritten(tenant: UUID, rewriter: str, text: str, rewritten: str) -> None:
     """Raises CacheUnavailable."""
-    key = _rewrite_key(tenant, rewriter, text)
-    _write(key, rewritten.encode(), ttl_seconds=settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS)
-
-
-def _rewrite_key(tenant: UUID, rewriter: str, text: str) -> str:
-    digest = hashlib.sha256(f"{rewriter}\x00{text}".encode()).hexdigest()
-    return f"{_PREFIX}:rewrite:{tenant}:{digest}"
+    digest, ttl_seconds = text_digest(rewriter, text), settings.SEARCH_EMBEDDING_CACHE_TTL_SECONDS
+    redis_cache.write_unlisted("rewrite", tenant, digest, rewritten.encode(), ttl_seconds=ttl_seconds)
 
 
 def write_request(tenant: UUID, request_id: str, body: bytes, *, ttl_seconds: int) -> None:
     """Remember a request under its id. Raises CacheUnavailable."""
-    _write(_request_key(tenant, request_id), body, ttl_seconds=ttl_seconds)
+    redis_cache.write_unlisted("request", tenant, request_id, body, ttl_seconds=ttl_seconds)
 
 
 def read_request(tenant: UUID, request_id: str) -> bytes | None:
     """What was remembered of a request; None when it is forgotten. Raises CacheUnavailable."""
-    return _read("request", _request_key(tenant, request_id))
-
-
-def _request_key(tenant: UUID, request_id: str) -> str:
-    return f"{_PREFIX}:request:{tenant}:{request_id}"
-
-
-def _read(layer: str, key: str) -> bytes | None:
-    try:
-        raw = cast(bytes | None, _client().get(key))
-    except redis.RedisError as error:
-        CACHE_READS.labels(layer, "unavailable").inc()
-        raise CacheUnavailable("The cache does not answer.") from error
-    CACHE_READS.labels(layer, "miss" if raw is None else "hit").inc()
-    return raw
-
-
-def _write(key: str, body: bytes, *, ttl_seconds: float) -> None:
-    try:
-        _client().set(key, body, px=max(1, int(ttl_seconds * 1000)))
-    except redis.RedisError as error:
-        raise CacheUnavailable("The cache does not answer.") from error
-
-
-def _client() -> "redis.Redis":
-    if not settings.REDIS_CACHE_URL:
-        raise CacheUnavailable("No cache is configured: set REDIS_CACHE_URL.")
-    return _connect(settings.REDIS_CACHE_URL)
-
-
-@lru_cache(maxsize=4)
-def _connect(url: str) -> "redis.Redis":
-    timeout = settings.SEARCH_CACHE_TIMEOUT_SECONDS
-    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return redis_cache.read_unlisted("request", tenant, request_id)
 
 
 class SingleFlight:

@@ -24,7 +24,7 @@ from search.profiles import fusion_spec
 from search.reranking.choice import reranker_name
 from search.rewriting import rewritten
 from search.synonyms import Expansion
-from search.tenants import HIDDEN_LIMIT, hidden_documents
+from search.tenants import HIDDEN_LIMIT, left_out
 from search.thesauri import current_thesauri
 from search.types import (
     Candidate,
@@ -116,16 +116,13 @@ def _find(
     size = min(wanted.depth, enough * query.CANDIDATES_PER_HIT)
     retrieved, kept = _visible_candidates(asked, replace(wanted, size=size), enough=enough)
     counted = retrieved
-    again = replace(wanted, counting=None, words=())
     if len(kept) < enough and len(retrieved.candidates) == size < wanted.depth:
         size = wanted.depth
-        retrieved, kept = _visible_candidates(asked, again, enough=enough)
+        retrieved, kept = _visible_candidates(asked, replace(wanted, counting=None, words=()), enough=enough)
     # Explained hits are those of the profile's depth: the parts of a score are read back at one depth.
     is_full = len(retrieved.candidates) == size < query.DEEPEST
     if len(kept) < needed and is_full and not asked.request.explain:
-        deeper = replace(again, depth=query.DEEPEST, size=2 * query.DEEPEST)
-        retrieved, deep = _visible_candidates(asked, deeper, enough=needed)
-        kept = _joined(kept, deep, one_a_document=asked.request.group_by == "document")
+        retrieved, kept = _deeper(asked, _deepest(wanted), kept, enough=needed)
     retrieved = replace(
         retrieved,
         total=counted.total,
@@ -137,7 +134,8 @@ def _find(
 
 
 def all_candidates(asked: Asked) -> Found:
-    """Every visible candidate as deep as the legs look, for whoever wants to know where one of them stands."""
+    """Every visible candidate as deep as the legs look for this page, for whoever wants to know where one of them
+    stands. `wanted.depth` says how deep that was."""
     return as_meant(asked, partial(_find_all, asked))
 
 
@@ -145,7 +143,23 @@ def _find_all(
     asked: Asked, wanted: retrieval.CandidatesQuery, curation: Curation, reading: QueryReading
 ) -> Found:
     retrieved, kept = _visible_candidates(asked, wanted, enough=wanted.depth)
+    is_full = len(retrieved.candidates) == wanted.depth < query.DEEPEST
+    if len(kept) < _needed(asked) and is_full and not asked.request.explain:
+        wanted = _deepest(wanted)
+        retrieved, kept = _deeper(asked, wanted, kept, enough=wanted.depth)
     return _with_pins(asked, Found(reading, kept, retrieved, wanted, curation))
+
+
+def _deepest(wanted: retrieval.CandidatesQuery) -> retrieval.CandidatesQuery:
+    return replace(wanted, depth=query.DEEPEST, size=2 * query.DEEPEST, counting=None, words=())
+
+
+def _deeper(
+    asked: Asked, wanted: retrieval.CandidatesQuery, kept: Kept, *, enough: int
+) -> tuple[Retrieved, Kept]:
+    """What was kept, then what only the deepest look finds."""
+    retrieved, deep = _visible_candidates(asked, wanted, enough=enough)
+    return retrieved, _joined(kept, deep, one_a_document=asked.request.group_by == "document")
 
 
 def _joined(kept: Kept, deep: Kept, *, one_a_document: bool) -> Kept:
@@ -176,14 +190,14 @@ def candidates_query(asked: Asked, parsed: ParsedQuery) -> tuple[retrieval.Candi
         selected = facets.selections(request.facet_filters or {}, asked.target.schema)
         conditions = typed_conditions(asked, parsed)
         depth = _depth(request, asked.profile)
-        hidden = hidden_documents(principal.tenant_id)
+        hidden, off = left_out(principal.tenant_id)
     legs = _legs(asked, parsed)
     curation = asked.rules.curation(request.query, legs.vector) if request.curate else Curation()
     if not (counts_are_safe := len(hidden) <= HIDDEN_LIMIT):
         hidden = []
         asked.degraded.append("counts_unavailable")
     hidden = [*hidden, *sorted(curation.hides)]
-    allowed = filters.door(principal, now=timezone.now(), hidden=hidden, filters=conditions)
+    allowed = filters.door(principal, now=timezone.now(), hidden=hidden, disabled=off, filters=conditions)
     door = query.text_conditions(allowed, legs, excluded=parsed.excluded)
     wanted = retrieval.CandidatesQuery(
         index=asked.target.name,
@@ -221,9 +235,9 @@ def _has_codes(target: IndexTarget) -> bool:
 
 
 def typed_conditions(asked: Asked, parsed: ParsedQuery) -> filters.Filter | None:
-    """The request's filter and what was typed as one. Raises InvalidFilter."""
-    schema = asked.target.schema
-    return filters.all_of(filters.parse(raw, schema) for raw in (asked.request.filters, *parsed.filters))
+    """The collection's filter, the request's, and what was typed as one. Raises InvalidFilter."""
+    schema, said = asked.target.schema, (asked.request.within, asked.request.filters, *parsed.filters)
+    return filters.all_of(filters.parse(raw, schema) for raw in said)
 
 
 def _depth(request: SearchRequest, profile: RetrievalSettings) -> int:

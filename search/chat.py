@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -19,11 +19,18 @@ from django.views.decorators.http import require_safe
 from search.authentication import authenticate_key, require_scope
 from search.context import bounded_history
 from search.errors import api_error_of
-from search.exceptions import GenerationUnavailable, InvalidRequest, ModelNotFound
+from search.exceptions import (
+    BudgetExhausted,
+    BudgetUnavailable,
+    GenerationUnavailable,
+    InvalidRequest,
+    ModelNotFound,
+)
 from search.flights import Event
 from search.models.profiles import DEFAULT_PROFILE
 from search.profiles import live_profiles
 from search.serializers import AskSerializer, ChatSerializer
+from search.shared_flights import RESTARTED
 from search.streams import Asked, read_json, respond
 from search.types import Message
 
@@ -90,6 +97,8 @@ def _models(tenant_id: int) -> dict[str, int]:
 class ChatDialect:
     """An answer as OpenAI tells one. Its id is `chatcmpl-` and the request id, by which it may be rated."""
 
+    has_ids: ClassVar[bool] = False
+
     model: str
     request_id: str
     has_usage: bool
@@ -105,6 +114,9 @@ class ChatDialect:
         return told | {"usage": _usage(body)} | _beyond_openai(body)
 
     def message(self, event: Event) -> bytes:
+        """Raises GenerationUnavailable for an answer that begins anew: a chat can't take words back."""
+        if event == RESTARTED:
+            raise GenerationUnavailable("The answer broke off; ask again.")
         if event.name == "status":
             return self._chunk({"role": "assistant", "content": ""})
         if event.name == "token":
@@ -145,7 +157,14 @@ def _sent(body: dict[str, Any]) -> bytes:
 
 
 def _failure(body: dict[str, Any]) -> GenerationUnavailable | None:
-    return None if body["answer"] else GenerationUnavailable("The model gave no answer; try again shortly.")
+    """Why there are hits alone: the last reason, which the missing answer gave."""
+    if body["answer"]:
+        return None
+    if body["degraded"][-1] == BudgetExhausted.code:
+        return BudgetExhausted("This month's budget is used up.")
+    if body["degraded"][-1] == BudgetUnavailable.code:
+        return BudgetUnavailable("The budget can't be counted now; try again shortly.")
+    return GenerationUnavailable("The model gave no answer; try again shortly.")
 
 
 def _beyond_openai(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from search.generation.providers import provider_of
+
 KNN_ENGINES = ("lucene", "faiss")
+MAX_RESULT_WINDOW = 10_000  # how deep the engine looks by place
 
 
 @register()
@@ -23,7 +26,40 @@ def opensearch_settings(**_: Any) -> list[CheckMessage]:
         )
     if not 0.0 <= settings.SEARCH_VECTOR_WEIGHT <= 1.0:
         errors.append(Error("SEARCH_VECTOR_WEIGHT lies between 0 and 1.", id="search.E003"))
+    if not 0 < settings.SEARCH_SEMANTIC_CACHE_ENTRIES < MAX_RESULT_WINDOW:
+        message = f"SEARCH_SEMANTIC_CACHE_ENTRIES lies between 1 and {MAX_RESULT_WINDOW - 1}."
+        errors.append(Error(message, id="search.E004"))
     return errors
+
+
+@register()
+def generation_settings(**_: Any) -> list[CheckMessage]:
+    """Each provider is made once, which contacts nobody, so that a misspelt one is told at start."""
+    names = [config.get("name") for config in settings.SEARCH_GENERATION_PROVIDERS]
+    errors: list[CheckMessage] = []
+    for config in settings.SEARCH_GENERATION_PROVIDERS:
+        try:
+            provider_of(config)
+        except ValueError as error:
+            errors.append(Error(f"SEARCH_GENERATION_PROVIDERS: {error}", id="search.E004"))
+    if len(set(names)) < len(names):
+        errors.append(
+            Error("SEARCH_GENERATION_PROVIDERS: each provider has a name of its own.", id="search.E005")
+        )
+    return errors
+
+
+@register()
+def price_settings(**_: Any) -> list[CheckMessage]:
+    wrong = [model for model, price in settings.SEARCH_MODEL_PRICES.items() if not _is_price(price)]
+    message = 'a price is {"prompt": …, "completion": …}, numbers from 0 on, of a million tokens.'
+    return [Error(f"SEARCH_MODEL_PRICES: {model}: {message}", id="search.E006") for model in wrong]
+
+
+def _is_price(price: Any) -> bool:
+    if not isinstance(price, dict) or set(price) != {"prompt", "completion"}:
+        return False
+    return all(isinstance(value, int | float) and value >= 0 for value in price.values())
 
 
 @register()

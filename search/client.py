@@ -21,10 +21,14 @@ __all__ = [
     "encode",
     "get_client",
     "get_write_client",
+    "may_pass",
     "unavailable",
 ]
 
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
+
+def may_pass(status: int) -> bool:
+    """Whether a status tells of the engine's state, not of what it was asked."""
+    return status == 429 or status >= 500
 
 
 def encode(body: Any) -> bytes:
@@ -47,7 +51,7 @@ class OrjsonSerializer(JSONSerializer):
         try:
             return orjson.loads(s)
         except orjson.JSONDecodeError as error:
-            raise SerializationError(s, error) from error
+            raise TransportError("N/A", "The answer is no JSON.", error) from error
 
 
 def get_client() -> OpenSearch:
@@ -86,7 +90,7 @@ def _client(url: str, seconds: float) -> OpenSearch:
 
 
 def unavailable(error: ResponseError) -> OpenSearchUnavailable | None:
-    """The error to raise when the engine is down or overloaded; None when it answered that the request is wrong."""
-    if isinstance(error, TransportError) or error.status_code in BUSY_STATUSES:
+    """The error to raise when the engine is down, overloaded or broken; None when it says that the request is wrong."""
+    if isinstance(error, TransportError) or may_pass(int(error.status_code)):
         return OpenSearchUnavailable("OpenSearch does not answer; try again shortly.")
     return None

@@ -69,6 +69,8 @@ class CurlConnection(Connection):
         self._raise_warnings(_warnings(lines))
         if not 200 <= status < 300 and status not in ignore:
             self._raise_error(status, answer, content_type)
+        if answer and not (content_type or "").startswith("application/json"):
+            raise TransportError("N/A", f"The answer is no JSON but {content_type}.")
         return status, {"content-type": content_type or ""}, answer
 
     def close(self) -> None:

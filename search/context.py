@@ -7,17 +7,18 @@ A tenant's own instructions come from its profile; whatever else changes here is
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations, groupby, pairwise
 from operator import itemgetter
 
 from search.sentences import content_stems, exact_tokens, sentence_spans, vocabulary
-from search.types import ContextPassage, Hit, Message
+from search.types import ContextPassage, Hit, Message, Neighbour
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 _Runs = frozenset[tuple[str, ...]]
 _Statement = tuple[frozenset[str], frozenset[str]]
 
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "3"
 REFUSAL = "The documents do not answer this question."
 HISTORY_MESSAGES = 6
 HISTORY_CHARACTERS = 4000
@@ -59,7 +60,7 @@ def assemble(hits: Iterable[Hit], *, count_tokens: CountTokens, budget: int) -> 
     """Hits in rank order, without near-duplicates, as long as they fit the budget of tokens.
 
     A passage that does not fit is left out, and shorter ones behind it may still come in; the first is cut at
-    a sentence instead.
+    a sentence instead. Hits run on into their neighbours in what is then left: no neighbour keeps a hit out.
     """
     distinct = _without_repeats(hits)
     blocks = [_block(hit, hit.text) for hit in distinct]
@@ -73,7 +74,41 @@ def assemble(hits: Iterable[Hit], *, count_tokens: CountTokens, budget: int) -> 
         elif not chosen:
             chosen.append(ContextPassage(1, hit, _cut(hit, count_tokens=count_tokens, budget=budget)))
             left = 0
-    return tuple(chosen)
+    return _with_neighbours(chosen, count_tokens=count_tokens, left=left)
+
+
+def _with_neighbours(
+    chosen: Sequence[ContextPassage], *, count_tokens: CountTokens, left: int
+) -> tuple[ContextPassage, ...]:
+    """The best hit first, the nearest neighbours first, none that is there already, and none across a gap."""
+    wanted = [
+        (passage.hit, neighbour)
+        for passage in chosen
+        for neighbour in sorted(passage.hit.neighbours, key=partial(_distance, passage.hit))
+    ]
+    sizes = count_tokens([neighbour.text for _, neighbour in wanted]) if wanted else []
+    shown = {(passage.hit.document.id, passage.hit.ordinal) for passage in chosen}
+    beside: dict[str, list[Neighbour]] = {passage.hit.chunk_id: [] for passage in chosen}
+    for (hit, neighbour), size in zip(wanted, sizes, strict=True):
+        own = {hit.ordinal, *(taken.ordinal for taken in beside[hit.chunk_id])}
+        place = (hit.document.id, neighbour.ordinal)
+        if size <= left and place not in shown and own & {neighbour.ordinal - 1, neighbour.ordinal + 1}:
+            beside[hit.chunk_id].append(neighbour)
+            shown.add(place)
+            left -= size
+    return tuple(_run_on(passage, beside[passage.hit.chunk_id]) for passage in chosen)
+
+
+def _distance(hit: Hit, neighbour: Neighbour) -> int:
+    return abs(hit.ordinal - neighbour.ordinal)
+
+
+def _run_on(passage: ContextPassage, neighbours: Sequence[Neighbour]) -> ContextPassage:
+    if not neighbours:
+        return passage
+    ordered = tuple(sorted(neighbours, key=lambda neighbour: neighbour.ordinal))
+    hit = widened(replace(passage.hit, neighbours=ordered))
+    return replace(passage, hit=hit, text=hit.text)
 
 
 def widened(hit: Hit) -> Hit:

@@ -182,7 +182,7 @@ def _numbers(bounds: Range) -> tuple[float, float]:
 
 def _number(bound: float | date) -> float:
     if not isinstance(bound, date):
-        return bound
+        return float(bound)  # a script takes no integer of more than 63 bits
     return int(datetime(bound.year, bound.month, bound.day, tzinfo=UTC).timestamp() * 1000)
 
 

@@ -48,7 +48,7 @@ def _refused(message: str) -> InvalidRequest:
 def cursor_scope(principal: Principal, request: SearchRequest, target: IndexTarget) -> CursorScope:
     asked = (
         *(principal.tenant_uuid, principal.access_fingerprint, request.query, request.mode, request.sort),
-        *(request.group_by, request.filters, request.facet_filters),
+        *(request.group_by, request.within, request.filters, request.facet_filters),
     )
     digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
     return CursorScope(digest, f"{target.name}:{target.content_version}")

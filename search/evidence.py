@@ -41,7 +41,8 @@ def _counter(target: IndexTarget) -> CountTokens:
 
 def relevance_of(question: str, hits: Sequence[Hit], target: IndexTarget) -> float:
     """How far hits answer a question, as an answer's threshold judges it."""
-    return relevance(question, context_of(hits, target))
+    passages = context_of(hits, target)
+    return relevance(question, passages, sentence_cosines(question, passages, target))
 
 
 def sentence_cosines(

@@ -45,6 +45,13 @@ class CurationRefused(SearchError):
     status = 409
 
 
+class PassageRefused(SearchError):
+    """A passage that can't be switched off now; the message says why."""
+
+    code = "passage_refused"
+    status = 409
+
+
 class CursorStale(SearchError):
     """What a cursor went through has changed since; a new one begins again."""
 
@@ -78,7 +85,7 @@ class Unavailable(SearchError):
 
     code = "unavailable"
     status = 503
-    retry_after_seconds = 2
+    retry_after_seconds: int | None = 2
 
 
 class OpenSearchUnavailable(Unavailable):
@@ -103,8 +110,30 @@ class GenerationUnavailable(Unavailable):
     code = "generation_unavailable"
 
 
+class GenerationWithheld(GenerationUnavailable):
+    """The provider's filter kept an answer back, which is its decision: no other provider is asked."""
+
+
+class BudgetExhausted(GenerationUnavailable):
+    """A tenant or a key has spent what it may this month, or would with this call."""
+
+    code = "budget_exhausted"
+    status = 429
+    retry_after_seconds = None
+
+
+class BudgetUnavailable(GenerationUnavailable):
+    """What may be spent can't be told or counted: then nothing is."""
+
+    code = "budget_unavailable"
+
+
 class CacheUnavailable(Unavailable):
     code = "cache_unavailable"
+
+
+class QueueUnavailable(Unavailable):
+    code = "queue_unavailable"
 
 
 class Overloaded(Unavailable):

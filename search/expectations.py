@@ -27,6 +27,8 @@ Kind = Expectation.Kind
 State = Expectation.State
 _OUTAGES = frozenset(
     {
+        "budget_exhausted",
+        "budget_unavailable",
         "embedding_unavailable",
         "generation_unavailable",
         "partial_results",
@@ -71,6 +73,15 @@ class Verdict:
     @property
     def holds(self) -> bool:
         return not self.stage
+
+
+def missing(kind: str, document: Document | None, text: str) -> dict[str, str]:
+    """What an expectation of a kind still has to say, by field."""
+    if kind in (Kind.FINDS, Kind.CITES) and document is None:
+        return {"document": "Say which document."}
+    if kind == Kind.CONTAINS and not normalised(text):
+        return {"text": "Say which words."}
+    return {}
 
 
 def check(expectation: Expectation, *, profile: str | None = None) -> Verdict:
@@ -213,5 +224,5 @@ def _digest(prepared: PreparedAnswer) -> str:
     """Of all that an answer is made from."""
     documents = [passage.hit.document.id for passage in prepared.prompt.passages]
     messages = [[message.role, message.content] for message in prepared.prompt.messages]
-    made_from = [prepared.question.generator.name, documents, messages]
+    made_from = [prepared.question.generator.name, prepared.removes, documents, messages]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()

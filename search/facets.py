@@ -17,7 +17,8 @@ from search.types import FacetRequest, FieldSchema, FieldSpec, FieldType
 
 VALUES, RANGES = "values", "ranges"
 INTERVALS = ("year", "month", "day")
-MAX_SELECTED = 30
+MAX_SELECTED = 30  # values of a facet
+MAX_SELECTIONS = 100  # of all facets: the engine has each as a clause
 _PERIOD = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 RANGE_SEPARATOR = ".."
 
@@ -98,6 +99,8 @@ def _bound_text(bound: float | date) -> str:
 
 def selections(chosen: Mapping[str, Sequence[Any]], schema: FieldSchema) -> dict[str, Filter]:
     """The selected values of each facet as a filter by field: any of them. Raises InvalidFilter."""
+    if sum(map(len, chosen.values())) > MAX_SELECTIONS:
+        raise InvalidFilter(f"{MAX_SELECTIONS} values may be selected at most, of all facets together.")
     return {name: _selection(name, values, schema) for name, values in chosen.items() if values}
 
 

@@ -17,6 +17,7 @@ PUBLIC = "*"  # in the index's `access`: every principal of the tenant
 MAX_DEPTH = 8
 MAX_CONDITIONS = 100
 MAX_VALUES = 1000
+_LAST_MOMENT = "9999-12-31T23:59:59.999Z"
 
 _EQUALITY = frozenset({"eq", "ne", "in", "nin", "exists"})
 _RANGE = frozenset({"gt", "gte", "lt", "lte"})
@@ -97,13 +98,17 @@ class _Parser:
             raise InvalidFilter(f"A filter is an object, not {_kind(raw)}.")
         if depth > MAX_DEPTH:
             raise InvalidFilter(f"Filters may be nested {MAX_DEPTH} deep at most.")
-        self.conditions += 1
-        if self.conditions > MAX_CONDITIONS:
-            raise InvalidFilter(f"A filter may have {MAX_CONDITIONS} conditions at most.")
+        self._count(1)
         for op in ("and", "or", "not"):
             if op in raw:
                 return self._group(op, raw, depth=depth)
         return self._comparison(raw)
+
+    def _count(self, conditions: int) -> None:
+        self.conditions += conditions
+        if self.conditions > MAX_CONDITIONS:
+            message = f"A filter may have {MAX_CONDITIONS} conditions at most; each date of a list is one."
+            raise InvalidFilter(message)
 
     def _group(self, op: str, raw: Mapping[str, Any], *, depth: int) -> Group:
         if len(raw) != 1:
@@ -127,7 +132,10 @@ class _Parser:
             raise _refused(name, f"The op {op!r} does not fit a {spec.type} field; it takes {allowed}.")
         if "value" not in raw and op != "exists":
             raise _refused(name, f"The op {op!r} needs a value.")
-        return Comparison(spec, op, _value(name, spec.type, op, raw.get("value", True)))
+        value = _value(name, spec.type, op, raw.get("value", True))
+        if spec.type is FieldType.DATE and isinstance(value, tuple):
+            self._count(len(value) - 1)  # the engine has a list of dates as so many clauses
+        return Comparison(spec, op, value)
 
 
 def _refused(name: str, message: str) -> InvalidFilter:
@@ -164,14 +172,14 @@ def _scalar(name: str, kind: FieldType, value: Any) -> Any:
 
 
 def parse_date(value: str) -> date | datetime | None:
-    """An ISO date or date-time (UTC when it names no zone); None when it is neither."""
+    """An ISO date, or a date-time in UTC (taken as such when it names no zone); None when it is neither."""
     try:
         if len(value) == 10:
             return date.fromisoformat(value)
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # in UTC, the year may be 0 or 10000
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def to_clause(node: Filter) -> Clause:
@@ -231,7 +239,7 @@ def _date_range(op: str, value: date | datetime) -> Clause:
     """A date without a time means its whole day (UTC)."""
     if isinstance(value, datetime):
         return {"gte": value.isoformat(), "lte": value.isoformat()} if op == "eq" else {op: value.isoformat()}
-    day, following = value.isoformat(), (value + timedelta(days=1)).isoformat()
+    day, following = value.isoformat(), _following(value)
     ranges = {
         "eq": {"gte": day, "lt": following},
         "gt": {"gte": following},
@@ -242,14 +250,25 @@ def _date_range(op: str, value: date | datetime) -> Clause:
     return ranges[op]
 
 
+def _following(day: date) -> str:
+    """The day after; of the last one that there is, its last moment."""
+    return _LAST_MOMENT if day == date.max else (day + timedelta(days=1)).isoformat()
+
+
 def _not(clause: Clause) -> Clause:
     return {"bool": {"must_not": [clause]}}
 
 
 def door(
-    principal: Principal, *, now: datetime, hidden: Iterable[int] = (), filters: Filter | None = None
+    principal: Principal,
+    *,
+    now: datetime,
+    hidden: Iterable[int] = (),
+    disabled: Iterable[str] = (),
+    filters: Filter | None = None,
 ) -> Clause:
-    """The filter of every query: tenant, access, dates, `hidden` documents out, and the caller's filter.
+    """The filter of every query: tenant, access, dates, `hidden` documents and `disabled` chunks out, and the caller's
+    filter.
 
     `hidden` are the ids of documents whose deletion, expiry or access change the index has not acknowledged.
     """
@@ -259,6 +278,8 @@ def door(
     ]
     if hidden_ids := list(hidden):
         must_not.append({"terms": {"document_id": hidden_ids}})
+    if chunk_ids := list(disabled):
+        must_not.append({"ids": {"values": chunk_ids}})
     required: list[Clause] = [
         {"term": {"tenant": {"value": str(principal.tenant_uuid)}}},
         {"terms": {"access": [PUBLIC, *sorted(set(principal.groups))]}},

@@ -1,6 +1,7 @@
 """Streams in flight, in one event loop: equal questions share a producer, and each follower hears all of it.
 
-A producer is cancelled when its last follower has left: a client that is gone costs no tokens.
+A producer is cancelled when its last follower has left: a client that is gone costs no tokens. One that came to its
+end is kept for seconds, for a follower who lost its stream.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ class Event:
 
 Produce = Callable[[], AsyncGenerator[Event, None]]
 _END = None
+ENDED_SECONDS = 5.0
 
 
 class Flight:
@@ -44,6 +46,11 @@ class Flight:
         self.events.append(event)
         for queue in self.queues:
             queue.put_nowait(event)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end, and without an error."""
+        return self.events[-1:] == [_END] and not any(isinstance(event, Exception) for event in self.events)
 
     def join(self) -> "Follower":
         queue: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
@@ -99,20 +106,33 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
+        self._ended: dict[str, Flight] = {}
 
-    def join(self, key: str | None, produce: Produce) -> Follower:
+    def join(self, key: str | None, produce: Produce, *, again: bool = False) -> Follower:
+        """Follow the flight under this key, else a new one. `again`: one that has just ended will do."""
         flight = self._flights.get(key) if key else None
-        if flight is None or not flight.queues:  # one without listeners is being cancelled
+        if flight is None and key and again:
+            flight = self._ended.get(key)
+        if flight is None or not (
+            flight.queues or flight.is_whole
+        ):  # one without listeners is being cancelled
             flight = self._start(key, produce)
         return flight.join()
 
     def _start(self, key: str | None, produce: Produce) -> Flight:
         if key is None:
             return Flight(produce, on_end=lambda: None)
-        flight = Flight(produce, on_end=lambda: self._forget(key, flight))
+        flight = Flight(produce, on_end=lambda: self._end(key, flight))
         self._flights[key] = flight
         return flight
 
-    def _forget(self, key: str, flight: Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _end(self, key: str, flight: Flight) -> None:
+        _forget(self._flights, key, flight)
+        if flight.is_whole:
+            self._ended[key] = flight
+            asyncio.get_running_loop().call_later(ENDED_SECONDS, _forget, self._ended, key, flight)
+
+
+def _forget(flights: dict[str, Flight], key: str, flight: Flight) -> None:
+    if flights.get(key) is flight:
+        del flights[key]

@@ -17,7 +17,7 @@ from search.context import Prompt, bounded_history
 from search.exceptions import GenerationUnavailable
 from search.generation import EXTRACTIVE, Generator
 from search.generations import Piece, StandaloneQuestion, Usage
-from search.metrics import DEGRADED, QUERY_STAGE_SECONDS, TOKENS
+from search.metrics import DEGRADED, QUERY_STAGE_SECONDS
 from search.sentences import content_stems, words
 from search.types import AskRequest, Message
 
@@ -101,9 +101,6 @@ async def _written(generator: Generator, prompt: Prompt) -> Piece:
     async with aclosing(generator.stream(prompt)) as pieces:
         async for piece in pieces:
             total = total.followed_by(piece)
-    if total.usage is not None:
-        TOKENS.labels("prompt").inc(total.usage.prompt_tokens)
-        TOKENS.labels("completion").inc(total.usage.completion_tokens)
     return total
 
 

@@ -23,11 +23,14 @@ class StandaloneQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a generator wrote, whole. `is_cut`: it ran into its limit of tokens."""
+    """What a generator wrote, whole. `is_cut`: it ran into its limit of tokens; `is_fallback`: another model than
+    the first one wrote it. `model` is empty where none did."""
 
     text: str
     usage: Usage = Usage()
     is_cut: bool = False
+    model: str = ""
+    is_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,19 @@ class Piece:
     text: str = ""
     usage: Usage | None = None
     is_cut: bool = False
+    model: str = ""
+    is_fallback: bool = False
 
     def followed_by(self, piece: "Piece") -> "Piece":
         """Both as one."""
-        return Piece(self.text + piece.text, piece.usage or self.usage, self.is_cut or piece.is_cut)
+        return Piece(
+            self.text + piece.text,
+            piece.usage or self.usage,
+            self.is_cut or piece.is_cut,
+            piece.model or self.model,
+            self.is_fallback or piece.is_fallback,
+        )
+
+    def generation(self) -> Generation:
+        """The pieces of a whole answer, once they are one."""
+        return Generation(self.text, self.usage or Usage(), self.is_cut, self.model, self.is_fallback)

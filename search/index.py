@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from search import mapping
-from search.client import BUSY_STATUSES, ResponseError, encode, get_write_client, unavailable
+from search.client import ResponseError, encode, get_write_client, may_pass, unavailable
 from search.exceptions import BulkRefused, OpenSearchUnavailable
 from search.models import SearchIndex, Tenant
 from search.records import ChunkRecord, DocumentFields
@@ -218,7 +218,7 @@ def _sort_outcomes(
         reason = str(outcome.get("error", {}).get("reason", "no reason given"))
         if _is_block(outcome):
             raise BulkRefused(f"OpenSearch blocks writes: {reason}")
-        if status in BUSY_STATUSES or status >= 500:
+        if may_pass(status):
             again.append(entry)
         else:
             refused.append(ItemError(operation.chunk_id, status, reason))

@@ -53,6 +53,12 @@ def find_listed(asked: Asked) -> Found:
     return as_meant(replace(asked, request=replace(request, mode=Mode.LEXICAL)), find)
 
 
+def all_listed(asked: Asked) -> Found:
+    """Every match that pages reach, in order, whichever page or cursor was asked for."""
+    whole = replace(asked.request, page=1, top_k=MAX_HITS, cursor=None)
+    return find_listed(replace(asked, request=whole))
+
+
 def _refuse_what_has_no_order(request: SearchRequest) -> None:
     if request.mode is Mode.VECTOR:
         message = "Sorted results and cursors list the documents that match the words; vector mode has none."

@@ -12,7 +12,7 @@ from search.filters import PUBLIC
 from search.records import ChunkRecord, DocumentFields
 from search.types import FieldType
 
-MAPPING_VERSION = 4
+MAPPING_VERSION = 5
 # The mapping version that brought `codes` and `spelling`: an older index is not asked for them.
 CODES_SINCE = 4
 CJK = "cjk_pairs_and_letters"
@@ -50,9 +50,9 @@ ENGLISH_STOP_WORDS = """
     over under again further then once here there when where why how all any both each few more most other some such no
     nor not only own same so than too very
 """
-# Titles by the beginnings of their words, for suggestions. A part of `title`, so that an older index, which lacks it,
-# still takes the same chunks.
-SUGGEST_FIELD = "title.suggest"
+# Titles and headings by the beginnings of their words, for suggestions. Parts of `title` and `headings`, so that an
+# older index, which lacks them, still takes the same chunks.
+SUGGEST_FIELD, SUGGEST_HEADINGS_FIELD = "title.suggest", "headings.suggest"
 _SUGGEST_FILTERS = ["lowercase", "asciifolding"]
 SUGGEST_ANALYSIS: Mapping[str, Any] = {
     "filter": {
@@ -176,7 +176,7 @@ def index_body(settings: IndexSettings, *, meta: Mapping[str, Any]) -> dict[str,
                 "expires_at": date,
                 "page": {"type": "integer", "index": False},
                 "title": unindexed | {"fields": {"suggest": SUGGEST_MAPPING}},
-                "headings": unindexed,
+                "headings": unindexed | {"fields": {"suggest": SUGGEST_MAPPING}},
                 "body": unindexed,
                 **text_fields,
                 f"text_{OTHER}": _text_mapping("standard"),

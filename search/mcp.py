@@ -6,7 +6,7 @@ is an error of the protocol. https://modelcontextprotocol.io/specification/2025-
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -157,6 +157,8 @@ def _asked(call: Call, arguments: dict[str, Any]) -> Asked:
 @dataclass(frozen=True, slots=True)
 class ToolDialect:
     """An answer as a tool's result, which is the one message of its stream."""
+
+    has_ids: ClassVar[bool] = False
 
     call: Call
 

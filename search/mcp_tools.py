@@ -23,6 +23,10 @@ _PROFILE = {
     "type": "string",
     "description": "A named set of retrieval settings. Leave it out for the usual one.",
 }
+_COLLECTION = {
+    "type": "string",
+    "description": "A part of the documents that has a name here. Leave it out for all of them.",
+}
 _ID = {"type": "string", "description": "The document's id, as results and citations name it."}
 
 
@@ -140,6 +144,7 @@ _TOOLS = (
             top_k={"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
             mode={"type": "string", "enum": ["hybrid", "lexical", "vector"], "default": "hybrid"},
             profile=_PROFILE,
+            collection=_COLLECTION,
         ),
         "search",
     ),
@@ -160,6 +165,7 @@ _TOOLS = (
             filters=_FILTERS,
             top_k={"type": "integer", "minimum": 1, "maximum": 50, "default": 8},
             profile=_PROFILE,
+            collection=_COLLECTION,
         ),
         "ask",
     ),

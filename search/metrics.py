@@ -16,8 +16,14 @@ DEGRADED = Counter(
     "ragsite_degraded_total", "Responses that had to leave something out, by reason.", ["reason"]
 )
 CACHE_READS = Counter("ragsite_cache_reads_total", "Cache reads by layer and outcome.", ["layer", "outcome"])
+CACHE_EVICTED = Counter("ragsite_cache_evicted_total", "Cache entries removed before their time.", ["layer"])
 TOKENS = Counter(
     "ragsite_generation_tokens_total", "Tokens of generations, as the server counted them.", ["kind"]
+)
+GENERATION_FAILURES = Counter(
+    "ragsite_generation_failures_total",
+    "Calls of language models that failed, by provider and reason.",
+    ["provider", "reason"],
 )
 FEEDBACK = Counter("ragsite_feedback_total", "Readers' ratings by kind and rating.", ["kind", "rating"])
 LAB_REGRESSED = Gauge(

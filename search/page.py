@@ -44,6 +44,10 @@ NOTICES = {
     "counts_unavailable": "The counts beside the filters are being brought up to date.",
     "cache_unavailable": "The cache is not reachable; answers may take a little longer.",
     "generation_unavailable": "The language model is not reachable, so here is what was found instead of an answer.",
+    "generation_fallback": "The usual language model did not answer; another one wrote this.",
+    "budget_exhausted": "This month's budget for answers is used up, so here is what was found instead of an answer.",
+    "budget_unavailable": "The budget for answers can't be told now, so here is what was found instead of an answer.",
+    "follow_up_by_rule": "The question before yours was added to it, since the language model did not rewrite it.",
     "rerank_not_configured": "No finer ordering is set up; results are in their first order.",
     "citation_removed": "A reference that its source did not support was taken out of the answer.",
     "answer_uncited": "The answer names no source, so treat it with care.",
@@ -203,6 +207,7 @@ class AnswerView:
     is_extract: bool
     sources: tuple[SourceView, ...]
     notices: tuple[str, ...]
+    cached: str
 
 
 def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
@@ -214,7 +219,24 @@ def answer_view(body: Mapping[str, Any], *, document_url: str) -> AnswerView:
         is_extract=body["generator"] == "extractive",
         sources=sources,
         notices=notices(body["degraded"]),
+        cached=_given_before(body),
     )
+
+
+def _given_before(body: Mapping[str, Any]) -> str:
+    """Of an answer from a cache: when it was given, and to which question; `answer.js` says the same."""
+    cached = body.get("cached")
+    if not cached:
+        return ""
+    question = "this question" if body["cache"] == "response" else f"“{cached['question']}”"
+    return f"Given {_ago(cached['age_seconds'])} to {question}"
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if count := int(seconds // length):
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "a moment ago"
 
 
 def source_views(citations: Sequence[Mapping[str, Any]], *, document_url: str) -> tuple[SourceView, ...]:

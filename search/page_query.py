@@ -12,6 +12,7 @@ from search.exceptions import InvalidRequest
 from search.facets import RANGE_SEPARATOR
 from search.feedback import Rating
 from search.filters import BUILT_IN
+from search.models import Feedback
 from search.ordering import RELEVANCE
 from search.types import AskRequest, FacetRequest, FieldSchema, FieldType, Mode, SearchRequest
 
@@ -35,6 +36,7 @@ class PageQuery:
     page: int = 1
     sort: str = RELEVANCE
     asks: bool = False
+    collection: str = ""
     selected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -51,12 +53,15 @@ class PageQuery:
             page=_page_number(params.get("page", "1")),
             sort=params.get("sort", RELEVANCE),
             asks=params.get("ask") == "1",
+            collection=params.get("in", ""),
             selected=_selected(params),
         )
 
     def url(self) -> str:
         """The address of this query, from `?` on; defaults are left out."""
         pairs = [("q", self.text)]
+        if self.collection:
+            pairs.append(("in", self.collection))
         if self.mode is not Mode.HYBRID:
             pairs.append(("mode", self.mode.value))
         pairs += [(FACET_PREFIX + name, value) for name, values in self.selected.items() for value in values]
@@ -83,10 +88,15 @@ class PageQuery:
             passages=PASSAGES,
             facets=tuple(_facet_request(name, schema) for name in facet_fields(schema) if name in schema),
             facet_filters=self.facet_filters(schema),
+            collection=self.collection or None,
         )
 
     def ask_request(self, schema: FieldSchema) -> AskRequest:
-        return AskRequest(question=self.text, facet_filters=self.facet_filters(schema))
+        return AskRequest(
+            question=self.text,
+            facet_filters=self.facet_filters(schema),
+            collection=self.collection or None,
+        )
 
 
 def _selected(params: QueryDict) -> dict[str, tuple[str, ...]]:
@@ -152,15 +162,17 @@ def _own_fields(schema: FieldSchema) -> list[str]:
 
 
 def rating(params: QueryDict) -> Rating:
-    """A thumb of the page: `up` or `down` holds the document's id, or nothing for the answer. Raises InvalidRequest."""
+    """A thumb of the page: `up` or `down` holds the document's id, or nothing for the answer; `click` that of one that
+    was opened. Raises InvalidRequest.
+    """
     try:
         request_id = UUID(params.get("request_id", ""))
     except ValueError as error:
         raise InvalidRequest("There is no such request.") from error
-    is_up = "up" in params
-    if is_up == ("down" in params):
-        raise InvalidRequest("A rating is either up or down.")
-    document = params.get("up" if is_up else "down", "")
+    said = [rating for rating in Feedback.Rating if rating.name.lower() in params]
+    if len(said) != 1:
+        raise InvalidRequest("A rating is either up or down, or a click.")
+    document = params.get(said[0].name.lower(), "")
     if len(document) > 512:
         raise InvalidRequest("There is no such document.")
-    return Rating(request_id, is_up, document)
+    return Rating(request_id, said[0], document)

@@ -173,7 +173,7 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
         "neighbours": Setting(
             Kind.WHOLE,
             "neighbours",
-            "How many passages before and after a hit go with it, into answers too.",
+            "How many passages before and after a hit go with it; into answers too, where the context has room.",
             (0, 5),
             overrides=True,
         ),

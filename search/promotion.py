@@ -58,6 +58,12 @@ def new_version(tenant: Tenant, name: str, raw: Mapping[str, Any], *, note: str 
         )
 
 
+def draft_with(tenant: Tenant, changed: Mapping[str, Any], *, note: str) -> Profile:
+    """A draft of the default profile: what is live of it, but for these settings. Raises InvalidRequest."""
+    live = live_version(tenant.pk, DEFAULT_PROFILE)
+    return new_version(tenant, DEFAULT_PROFILE, (live.settings if live else {}) | dict(changed), note=note)
+
+
 def settings_of(profile: Profile) -> RetrievalSettings:
     return version_settings(profile.name, profile.version, profile.settings)
 

@@ -11,7 +11,14 @@ from itertools import islice
 from typing import Any
 
 from search.boosts import Boosts
-from search.mapping import CODES_FIELD, SPELLING_FIELD, SUGGEST_FIELD, VECTOR_FIELD, text_field
+from search.mapping import (
+    CODES_FIELD,
+    SPELLING_FIELD,
+    SUGGEST_FIELD,
+    SUGGEST_HEADINGS_FIELD,
+    VECTOR_FIELD,
+    text_field,
+)
 from search.synonyms import Expansion
 from search.types import Mode
 
@@ -26,7 +33,11 @@ DEEPEST = 1000  # candidates per leg, at most
 CODE_BOOST = 2.0  # of a code found whole, beside its parts found as words
 SYNONYM_BOOST = 0.8  # what was typed counts for more than what may be said in its place
 MAX_SYNONYMS = 100  # over all fields
-MAX_TERMS = 350  # of a query over all its fields. The engine's limit is 1,024, phrases and filters included
+# Of a query over all its fields; a Chinese letter is two. The engine's limit is 1,024: phrases, filters and selected
+# values count as well, and a test asks with all of them at their limits.
+MAX_TERMS = 320
+MAX_SLIPS = 20  # words that a word of a title's beginning may stand for; each is a clause
+MAX_SUGGESTED_WORDS = 40
 _UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
 _TERM = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
@@ -254,8 +265,8 @@ def suggest_body(text: str, *, door: Body, size: int) -> Body:
 
     The first chunk of each stands for it. What matches as it stands comes before what a slip explains.
     """
-    exact = {"query": text, "operator": "and"}
-    nearly = exact | {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 20}
+    exact = _beginnings(text)
+    nearly = exact | {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": MAX_SLIPS}
     first_chunks: Body = {"term": {"ordinal": {"value": 0}}}
     return ids_alone(size) | {
         "query": {
@@ -269,6 +280,26 @@ def suggest_body(text: str, *, door: Body, size: int) -> Body:
         },
         "sort": [{"_score": "desc"}, {"document_id": "asc"}],
     }
+
+
+def suggest_headings_body(text: str, *, door: Body, size: int) -> Body:
+    """Chunks, one a document, under headings with words that begin with each of the text's, as they stand. Those words
+    may stand in several of a chunk's headings."""
+    return {
+        "size": size,
+        "_source": ["headings"],
+        "docvalue_fields": list(CANDIDATE_FIELDS),
+        "track_total_hits": False,
+        "query": {
+            "bool": {"must": [{"match": {SUGGEST_HEADINGS_FIELD: _beginnings(text)}}], "filter": [door]}
+        },
+        "collapse": {"field": "document_id"},
+        "sort": [{"_score": "desc"}, {"document_id": "asc"}, {"ordinal": "asc"}],
+    }
+
+
+def _beginnings(text: str) -> Body:
+    return {"query": bounded_text(text, MAX_SUGGESTED_WORDS), "operator": "and"}
 
 
 def _named(clause: Body, name: str) -> Body:

@@ -10,7 +10,7 @@ from search.context import without_overlap
 from search.exceptions import NotFound
 from search.models import Document, Edition
 from search.query import Legs
-from search.tenants import hidden_documents, live_target
+from search.tenants import left_out, live_target
 from search.types import IndexTarget, Mode, Principal, VisibleDocument
 from search.visibility import visible_documents
 
@@ -64,7 +64,8 @@ def _passages(
     ids = [f"{document.id}:{document.edition}:{ordinal}" for ordinal in ordinals]
     if not ids:
         return ()
-    door = filters.door(principal, now=timezone.now(), hidden=hidden_documents(principal.tenant_id))
+    hidden, off = left_out(principal.tenant_id)
+    door = filters.door(principal, now=timezone.now(), hidden=hidden, disabled=off)
     legs = Legs("", target.languages, None, Mode.LEXICAL)
     chunks = retrieval.read_page(target.name, legs, chunk_ids=ids, door=door, highlight=False)
     read = sorted(chunks.values(), key=lambda chunk: chunk.ordinal)

@@ -30,6 +30,7 @@ class Answer:
     timings: Mapping[str, float]
     usage: Usage
     degraded: tuple[str, ...]
+    versions: Mapping[str, str]
     unsupported: tuple[UnsupportedSentence, ...] = ()
     relevance: float | None = None
 
@@ -89,6 +90,7 @@ def answer_json(answer: Answer) -> Json:
         "timings": dict(answer.timings),
         "usage": usage_json(answer),
         "degraded": list(answer.degraded),
+        "versions": dict(answer.versions),
         "unsupported": [asdict(one) for one in answer.unsupported],
         "relevance": answer.relevance,
     }

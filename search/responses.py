@@ -2,7 +2,7 @@
 documents are all still visible."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from search import caches
 from search.asked import Asked
-from search.caches import CacheScope
+from search.caches import CacheScope, StoredResponse
 from search.exceptions import CacheUnavailable
 from search.metrics import DEGRADED, StageClock
 from search.types import IndexTarget, Principal, parse_chunk_id
@@ -27,37 +27,47 @@ def cached(scope: CacheScope, asked: Asked, work: Callable[[], dict[str, Any]]) 
     return keep_response(scope, asked.target, work(), since=asked.rules.moment) if stored is None else stored
 
 
-def stored_response(scope: CacheScope, principal: Principal, target: IndexTarget) -> dict[str, Any] | None:
+def stored_response(
+    scope: CacheScope, principal: Principal, target: IndexTarget, *, counts_misses: bool = True
+) -> dict[str, Any] | None:
     """A stored response whose documents are all still visible. Raises CacheUnavailable."""
     clock = StageClock()
     with clock.stage("response_cache"):
-        stored = caches.read_response(scope)
-        if stored is None or not _still_visible(stored, principal, target):
+        stored = caches.read_response(scope, counts_misses=counts_misses)
+        if stored is None or not are_visible(stored.body, principal, target):
             return None
-    return stored | {"request_id": str(uuid4()), "cache": "response", "timings": clock.total()}
+    hit = as_hit(stored.body, "response", question=scope.question, stored_at=stored.stored_at)
+    return hit | {"timings": clock.total()}
+
+
+def as_hit(body: dict[str, Any], layer: str, *, question: str, stored_at: datetime) -> dict[str, Any]:
+    """A stored body that says so: from which cache, the question that it answered, its age."""
+    age = max(0.0, (timezone.now() - stored_at).total_seconds())
+    cached = {"question": question, "age_seconds": round(age, 3)}
+    return body | {"request_id": str(uuid4()), "cache": layer, "cached": cached}
 
 
 def keep_response(
     scope: CacheScope, target: IndexTarget, body: dict[str, Any], *, since: datetime
 ) -> dict[str, Any]:
     """The response to what was asked at `since`, stored unless it is degraded."""
-    ttl_seconds = _ttl_seconds(target.tenant_id, since)
-    if not body["degraded"] and ttl_seconds > 0:
+    until = valid_until(target.tenant_id, since, settings.SEARCH_RESPONSE_CACHE_TTL_SECONDS)
+    if not body["degraded"] and until > timezone.now():
         try:
-            caches.write_response(scope, body, ttl_seconds=ttl_seconds)
+            caches.write_response(scope, StoredResponse(scope.kept_question, since, body), until=until)
         except CacheUnavailable as error:
             return with_degraded(body, error.code)
     return body
 
 
-def _ttl_seconds(tenant_id: int, since: datetime) -> float:
+def valid_until(tenant_id: int, since: datetime, ttl_seconds: float) -> datetime:
     """Not beyond the moment at which a document comes or goes: it might belong to the answer, or count in its total."""
-    longest = float(settings.SEARCH_RESPONSE_CACHE_TTL_SECONDS)
+    longest = since + timedelta(seconds=ttl_seconds)
     turn = next_turn(tenant_id, since)
-    return longest if turn is None else min(longest, (turn - timezone.now()).total_seconds())
+    return longest if turn is None else min(longest, turn)
 
 
-def _still_visible(body: Mapping[str, Any], principal: Principal, target: IndexTarget) -> bool:
+def are_visible(body: Mapping[str, Any], principal: Principal, target: IndexTarget) -> bool:
     """Looked up by the chunks' ids: for public ids SQLite reads every live edition of the index."""
     shown = [parse_chunk_id(hit["chunk"]["id"]) for hit in body["hits"]]
     live = visible_documents(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from search import query, spelling
-from search.client import ResponseError, encode, get_client, unavailable
+from search.client import ResponseError, encode, get_client, may_pass, unavailable
 from search.counting import Counting, count_body, decode_counts, decode_estimates, estimate_body
 from search.exceptions import OpenSearchUnavailable
 from search.mapping import SUGGEST_FIELD, VECTOR_FIELD
@@ -16,6 +16,14 @@ from search.types import Candidate, FacetValue, Mode, Neighbour, Retrieved, Tota
 _NO_TOTAL = Total(0, "gte")
 _ensured_pipelines: set[str] = set()
 _suggests: dict[str, bool] = {}  # by physical index, whose mapping of titles never changes
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """First chunks of documents whose title goes on what is typed; chunks with all their headings, one of which may."""
+
+    titles: tuple[Candidate, ...]
+    headings: tuple[tuple[Candidate, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,33 +201,37 @@ def windows(request: CandidatesQuery, legs: Sequence[str]) -> dict[str, dict[str
 
 @dataclass(frozen=True, slots=True)
 class SeenInIndex:
-    """Chunks behind the open door and behind the whole one, and their best BM25 score and cosine there."""
+    """Chunks behind each of three doors, one in the other, and their best BM25 score and cosine behind the last.
+
+    `lost_words`: BM25 matches behind the second door, but not behind the last.
+    """
 
     passages: int
     filtered: int
+    enabled: int
+    lost_words: bool
     lexical: float | None
     vector: float | None
 
 
-def seen_in_index(
-    index: str, legs: query.Legs, *, open_door: Sequence[query.Body], door: Sequence[query.Body]
-) -> SeenInIndex:
+def seen_in_index(index: str, legs: query.Legs, *, doors: Sequence[Sequence[query.Body]]) -> SeenInIndex:
     """What the index has of some chunks, each leg for itself. Raises OpenSearchUnavailable."""
+    _, filtered, enabled = doors
     lexical = query.lexical_query(legs)
-    bodies = [
-        query.best_score_body(None, within=open_door),
-        query.best_score_body(None, within=door),
-        query.best_score_body(lexical, within=door),
-    ]
+    bodies = [query.best_score_body(None, within=door) for door in doors]
+    bodies += [query.best_score_body(lexical, within=door) for door in (filtered, enabled)]
     if legs.vector is not None:
-        bodies.append(query.best_score_body(query.exact_vector_query(legs.vector), within=door))
+        bodies.append(query.best_score_body(query.exact_vector_query(legs.vector), within=enabled))
     answers = [answer["hits"] for answer in _multi_search(index, bodies)]
+    counts = [hits["total"]["value"] for hits in answers]
     best = [hits["hits"][0]["_score"] if hits["hits"] else None for hits in answers]
-    vector = best[3] if legs.vector is not None else None
+    vector = best[5] if legs.vector is not None else None
     return SeenInIndex(
-        passages=answers[0]["total"]["value"],
-        filtered=answers[1]["total"]["value"],
-        lexical=best[2],
+        passages=counts[0],
+        filtered=counts[1],
+        enabled=counts[2],
+        lost_words=counts[3] > 0 and counts[4] == 0,
+        lexical=best[4],
         vector=None if vector is None else query.cosine(vector),
     )
 
@@ -241,10 +253,16 @@ def read_vectors(index: str, chunk_ids: Sequence[str], *, door: query.Body) -> d
     return {hit["_id"]: hit["_source"][VECTOR_FIELD] for hit in answer["hits"]["hits"]}
 
 
-def suggested(index: str, text: str, *, door: query.Body, size: int) -> tuple[Candidate, ...]:
-    """Documents whose titles match, best first, each by its first chunk. Raises OpenSearchUnavailable."""
-    [answer] = _multi_search(index, [query.suggest_body(text, door=door, size=size)])
-    return tuple(_decode_candidate(hit) for hit in answer["hits"]["hits"])
+def suggested(index: str, text: str, *, door: query.Body, size: int) -> Suggested:
+    """Documents whose titles match, best first, each by its first chunk, and chunks whose headings do. Raises
+    OpenSearchUnavailable.
+    """
+    bodies = [make(text, door=door, size=size) for make in (query.suggest_body, query.suggest_headings_body)]
+    titles, headings = (answer["hits"]["hits"] for answer in _multi_search(index, bodies))
+    return Suggested(
+        titles=tuple(_decode_candidate(hit) for hit in titles),
+        headings=tuple((_decode_candidate(hit), tuple(hit["_source"]["headings"])) for hit in headings),
+    )
 
 
 def has_suggestions(index: str) -> bool:
@@ -273,9 +291,10 @@ def _answer_error(error: Mapping[str, Any], status: int) -> Exception:
         "is not defined" in reason
     ):  # the pipeline is gone with the node's data: put it again at the next query
         _ensured_pipelines.clear()
-    if status in (404, 429, 500, 502, 503, 504) or "is not defined" in reason:
+    if status == 404 or may_pass(status) or "is not defined" in reason:
         return OpenSearchUnavailable(f"OpenSearch can not search now ({reason}).")
-    return RuntimeError(f"OpenSearch refused the query: {reason}")
+    causes = "; ".join(str(cause.get("reason")) for cause in error.get("root_cause", ()))
+    return RuntimeError(f"OpenSearch refused the query: {reason}: {causes}")
 
 
 def _pipeline(request: CandidatesQuery) -> query.Body | str | None:

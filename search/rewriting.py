@@ -14,6 +14,7 @@ from search.asked import Asked
 from search.context import Prompt
 from search.exceptions import CacheUnavailable, GenerationUnavailable
 from search.generation import EXTRACTIVE, Generator, get_generator
+from search.spending import charged
 from search.types import Message, ParsedQuery, RetrievalSettings, Rewrite
 
 UNAVAILABLE = "rewrite_unavailable"
@@ -58,10 +59,10 @@ def _text(asked: Asked, typed: str) -> str:
     try:
         if (kept := caches.read_rewritten(tenant, rewriter, typed)) is not None:
             return kept
-        text = _written(get_generator(), typed)
+        text = _written(charged(get_generator(), asked.principal), typed)
         caches.write_rewritten(tenant, rewriter, typed, text)
     except CacheUnavailable:  # said in `degraded` by the response cache, which lies on the same server
-        return _written(get_generator(), typed)
+        return _written(charged(get_generator(), asked.principal), typed)
     return text
 
 

@@ -12,6 +12,7 @@ from rest_framework.fields import empty
 from search import profile_settings
 from search.facets import INTERVALS, MAX_SELECTED
 from search.feedback import Rating
+from search.models import Feedback
 from search.ordering import RELEVANCE
 from search.types import AskRequest, FacetRequest, Message, Mode, SearchRequest
 
@@ -92,6 +93,19 @@ class FacetSerializer(StrictSerializer):
         return FacetRequest(**fields | {"ranges": ranges})
 
 
+class CollectionField(serializers.CharField):
+    """The name of a collection, or null for everything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            allow_null=True,
+            max_length=50,
+            default=None,
+            help_text="Look only in this part of the documents: see /api/v1/collections. It gives access to nothing.",
+        )
+
+
 class SearchSerializer(StrictSerializer):
     query = QueryTextField()
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode], default=Mode.HYBRID.value)
@@ -107,6 +121,7 @@ class SearchSerializer(StrictSerializer):
     )
     rerank = serializers.BooleanField(required=False, allow_null=True, default=None)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
+    collection = CollectionField()
     settings = OverridesField(default=dict)
     facets = serializers.ListField(child=FacetSerializer(), max_length=20, default=list)
     facet_filters = serializers.DictField(
@@ -167,17 +182,24 @@ class ExplainSerializer(SearchSerializer):
 class SuggestSerializer(StrictSerializer):
     q = serializers.CharField(max_length=200, allow_blank=True)
     size = serializers.IntegerField(min_value=1, max_value=20, default=8)
+    collection = CollectionField()
 
 
 class RatingField(serializers.Field):  # type: ignore[type-arg]
-    """`up` or `down`, or 1 and -1."""
+    """`up` or `down`, or 1 and -1; `click`: the document was opened."""
 
-    _VALUES: ClassVar = {"up": True, "down": False, 1: True, -1: False}
+    _VALUES: ClassVar[dict[str | int, Feedback.Rating]] = {
+        "up": Feedback.Rating.UP,
+        "down": Feedback.Rating.DOWN,
+        "click": Feedback.Rating.CLICK,
+        1: Feedback.Rating.UP,
+        -1: Feedback.Rating.DOWN,
+    }
 
-    def to_internal_value(self, data: Any) -> bool:
+    def to_internal_value(self, data: Any) -> Feedback.Rating:
         if isinstance(data, bool) or not isinstance(data, str | int) or data not in self._VALUES:
-            raise serializers.ValidationError('Send "up" or "down".')
-        return bool(self._VALUES[data])
+            raise serializers.ValidationError('Send "up", "down" or "click".')
+        return self._VALUES[data]
 
 
 class FeedbackSerializer(StrictSerializer):
@@ -203,6 +225,7 @@ class AskSerializer(StrictSerializer):
     filters = serializers.JSONField(required=False, allow_null=True)
     top_k = serializers.IntegerField(min_value=1, max_value=50, default=8)
     profile = serializers.CharField(required=False, allow_null=True, max_length=61, default=None)
+    collection = CollectionField()
     settings = OverridesField(default=dict)
     history = MessageSerializer(many=True, default=list)
     stream = serializers.BooleanField(default=False)

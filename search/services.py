@@ -12,6 +12,7 @@ from search import understanding
 from search.asked import Asked, CurrentRules
 from search.caches import CacheScope, SingleFlight
 from search.candidates import find_candidates, total_of
+from search.collections import narrowed
 from search.diversifying import spread
 from search.explanation import explained
 from search.hits import read_hits
@@ -42,10 +43,10 @@ _searches = SingleFlight()
 def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
     """A search as the API's JSON.
 
-    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable. Whatever else fails is left out and named
-    in `degraded`.
+    Raises InvalidRequest, InvalidFilter, NotFound for a collection, OpenSearchUnavailable. Whatever else fails is
+    left out and named in `degraded`.
     """
-    clock = StageClock()
+    clock, request = StageClock(), narrowed(principal, request)
     target = live_target(principal.tenant_id)
     if target is None:
         return search_json(_empty_result(request, clock))
@@ -61,7 +62,7 @@ def search(principal: Principal, request: SearchRequest) -> dict[str, Any]:
 def search_scope(asked: Asked) -> CacheScope:
     principal, request, target, profile = asked.principal, asked.request, asked.target, asked.profile
     wanted = {
-        "query": request.query,
+        "question": request.query,
         "mode": request.mode.value,
         "top_k": request.top_k,
         "page": request.page,
@@ -77,6 +78,7 @@ def search_scope(asked: Asked) -> CacheScope:
         "explain": request.explain,
         "with_total": request.with_total,
         "curate": request.curate,
+        "within": request.within,
     }
     return CacheScope(
         kind="search",
@@ -107,8 +109,9 @@ def retrieve(
 
     `profile`: settings to retrieve with in place of those that the request names.
 
-    Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable.
+    Raises InvalidRequest, InvalidFilter, NotFound for a collection, OpenSearchUnavailable.
     """
+    request = narrowed(principal, request)
     target = target or live_target(principal.tenant_id)
     if target is None:
         return _empty_result(request, clock)

@@ -21,6 +21,7 @@ class Stage(StrEnum):
     EXPIRED = "expired"
     FILTER = "filter"
     HIDDEN = "hidden_by_curation"
+    DISABLED = "passage_disabled"
     NOT_MATCHED = "not_matched_lexically"
     BEYOND_K = "beyond_k"
     BELOW_WINDOW = "below_window"
@@ -43,6 +44,7 @@ SENTENCES = {
     Stage.EXPIRED: "It has expired.",
     Stage.FILTER: "It does not fit the filters.",
     Stage.HIDDEN: "A curation rule hides it for this query.",
+    Stage.DISABLED: "The passage that the query asks for is switched off.",
     Stage.NOT_MATCHED: "It holds none of the query's words.",
     Stage.BEYOND_K: "Other passages are nearer in meaning: it lies beyond those that are looked at.",
     Stage.BELOW_WINDOW: "It was found, but ranks below those that are looked at further.",
@@ -67,10 +69,16 @@ class RecordFacts:
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
     """What the index says of the document's live edition, by itself: how many passages it has there, whether the door's
-    `filters` let it through, its best scores for the query. None: the leg did not run or did not match."""
+    `filters` let it through, its best scores for the query. None: the leg did not run or did not match.
+
+    `enabled`: how many of those that fit are not switched off; only these have scores. `words_disabled`: the query's
+    words are in passages that are switched off, and in no other.
+    """
 
     passages: int
     fits_filters: bool
+    enabled: int
+    words_disabled: bool
     is_hidden: bool
     lexical: float | None
     vector: float | None
@@ -82,6 +90,7 @@ class RankingFacts:
 
     `place` is among fused, visible results, of which the page shows `first` to `last` and `window` were read back.
     `shown` is the place on the page. `passage_lost`: another passage of its document stands for the one that is sought.
+    `is_listed`: the words' matches are listed in a fixed order, all of them, the last ones by a cursor alone.
     """
 
     lexical_rank: int | None
@@ -94,6 +103,7 @@ class RankingFacts:
     shown: int | None
     passage_lost: bool = False
     is_refused: bool = False
+    is_listed: bool = False
 
 
 def record_stage(facts: RecordFacts | None, now: datetime) -> Stage | None:
@@ -116,14 +126,14 @@ def record_stage(facts: RecordFacts | None, now: datetime) -> Stage | None:
 
 
 def index_stage(facts: IndexFacts) -> Stage | None:
-    """The stage at which the index, the filters or curation stop it; None when the legs may rank it."""
+    """The stage at which the index, the filters or a content manager stop it; None when the legs may rank it."""
     if facts.passages == 0:
         return Stage.NOT_INDEXED
     if not facts.fits_filters:
         return Stage.FILTER
     if facts.is_hidden:
         return Stage.HIDDEN
-    return None
+    return Stage.DISABLED if facts.enabled == 0 else None
 
 
 def ranking_stage(index: IndexFacts, ranking: RankingFacts) -> Stage:
@@ -133,6 +143,8 @@ def ranking_stage(index: IndexFacts, ranking: RankingFacts) -> Stage:
             return Stage.BELOW_THRESHOLD
         return Stage.COLLAPSED if ranking.passage_lost else Stage.FOUND
     if ranking.place is None:
+        if ranking.is_listed and index.lexical is not None:
+            return Stage.BELOW_PAGE
         return _lost_by_the_legs(index)
     if not ranking.is_reranked:
         return Stage.BELOW_PAGE
@@ -143,6 +155,8 @@ def ranking_stage(index: IndexFacts, ranking: RankingFacts) -> Stage:
 
 def _lost_by_the_legs(index: IndexFacts) -> Stage:
     """Neither leg's window holds it. Words that match, but worse than those of the whole window, are below it."""
+    if index.words_disabled:
+        return Stage.DISABLED
     if index.lexical is not None:
         return Stage.BELOW_WINDOW
     return Stage.BEYOND_K if index.vector is not None else Stage.NOT_MATCHED

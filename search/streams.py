@@ -1,7 +1,8 @@
 """POST /api/v1/ask: an answer as one JSON or as server-sent events, from an async view in the ASGI process.
 
 The query flow runs in a small pool of threads, so a stream that generates holds no thread and no database
-connection. What is over the pool's size is refused at once; a client that leaves cancels its generation.
+connection. What is over the pool's size is refused at once; a client that leaves, and does not come back within
+seconds, cancels its generation.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import APIException, MethodNotAllowed, UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -32,6 +33,7 @@ from search import feedback
 from search.answers import (
     PreparedAnswer,
     Question,
+    equal_answer,
     failed_answer,
     finish_answer,
     open_question,
@@ -43,11 +45,15 @@ from search.errors import error_response
 from search.exceptions import GenerationUnavailable, Overloaded, SearchError
 from search.flights import Event, Flights, Follower
 from search.follow_ups import with_standalone_question
-from search.generation import get_generator
-from search.generations import Generation, Piece, Usage
+from search.generation import Generator, get_generator
+from search.generations import Piece
 from search.metrics import QUERIES
+from search.renderers import parsed_json
 from search.rendering import citation_json, hit_json
+from search.resuming import EventId, event_id, numbered
 from search.serializers import AskSerializer
+from search.shared_flights import shared_events
+from search.spending import charged
 from search.types import AskRequest, Principal
 
 _LOGGED = ("request_id", "cache", "generator", "timings", "usage", "degraded")
@@ -60,7 +66,10 @@ _flights = Flights()
 
 
 class Dialect(Protocol):
-    """How a surface tells an answer."""
+    """How a surface tells an answer. `has_ids`: whether a stream that was lost can be taken up again."""
+
+    @property
+    def has_ids(self) -> bool: ...
 
     def whole(self, body: dict[str, Any]) -> dict[str, Any]:
         """The one JSON of who wants no stream. May raise a SearchError, which is then the response."""
@@ -74,6 +83,8 @@ class Dialect(Protocol):
 class OwnDialect:
     """The API's: every event by its name."""
 
+    has_ids = True
+
     def whole(self, body: dict[str, Any]) -> dict[str, Any]:
         return body
 
@@ -86,13 +97,17 @@ OWN_DIALECT = OwnDialect()
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks what, whether the answer is to be streamed, and how it is told. Ratings name the `request_id`."""
+    """Who asks what, whether the answer is to be streamed, and how it is told. Ratings name the `request_id`.
+
+    `last_event`: the last that came of a stream which is to be taken up again.
+    """
 
     principal: Principal
     request: AskRequest
     stream: bool
     dialect: Dialect = OWN_DIALECT
     request_id: str = field(default_factory=lambda: str(uuid4()))
+    last_event: EventId | None = None
 
 
 @csrf_exempt
@@ -102,7 +117,10 @@ async def ask(request: HttpRequest) -> HttpResponseBase:
 
 
 class AskDescription(APIView):
-    """An answer from the tenant's documents, with citations; as `text/event-stream` when `stream` is true."""
+    """An answer from the tenant's documents, with citations; as `text/event-stream` when `stream` is true.
+
+    A stream that was lost goes on after the event that `Last-Event-ID` names, when the same is asked within seconds.
+    """
 
     @extend_schema(
         operation_id="ask",
@@ -144,7 +162,9 @@ async def _respond(
             place = _Place()
             stack.callback(place.give_back)
             asked, question = await _opened(read)
-            place.follower = follower = _flights.join(question.key, lambda: _produce(question))
+            place.follower = follower = _flights.join(
+                question.key, lambda: _produce(question), again=asked.last_event is not None
+            )
             await follower.begin()
             if not asked.stream:
                 return _json_response(asked.dialect.whole(await _done(asked, follower)))
@@ -169,12 +189,14 @@ class _Place:
             raise Overloaded(f"All {settings.SEARCH_STREAM_POOL_SIZE} places for answers are taken.")
         self._pool = pool
 
-    def give_back(self) -> None:
-        """May be called twice."""
+    def give_back(self, *, follows_on_seconds: float = 0.0) -> None:
+        """May be called twice. The flight is followed on for a while, so that its reader can take it up again."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.release()
-        if self.follower is not None:
+        if self.follower is not None and follows_on_seconds:
+            self._loop.call_later(follows_on_seconds, self.follower.leave)
+        elif self.follower is not None:
             self.follower.leave()
 
     def __del__(self) -> None:
@@ -221,7 +243,8 @@ def _read_request(request: HttpRequest) -> Asked:
     principal, data = read_json(request)
     require_scope(principal, "ask")
     asked, streams = AskSerializer.request(data)
-    return Asked(principal, asked, streams)
+    last_event = event_id(request.headers.get("Last-Event-ID"))
+    return Asked(principal, asked, streams, last_event=last_event)
 
 
 def read_json(request: HttpRequest) -> tuple[Principal, Any]:
@@ -231,35 +254,48 @@ def read_json(request: HttpRequest) -> tuple[Principal, Any]:
     principal = authenticate_key(request.headers.get("Authorization", ""))
     if request.content_type != "application/json":
         raise UnsupportedMediaType(request.content_type or "")
-    try:
-        return principal, orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        raise ParseError(f"The body is not JSON: {error}") from error
+    return principal, parsed_json(request.body)
 
 
 async def _opened(read: Callable[[], Asked]) -> tuple[Asked, Question]:
     """A question after others is made whole on the event loop, where no thread waits for the model."""
-    asked, question = await in_thread(lambda: _open(read))
-    if question is None:
-        request = await with_standalone_question(asked.request, get_generator())
-        asked = replace(asked, request=request)
-        question = await in_thread(lambda: open_question(asked.principal, request))
-    return asked, question
+    asked, opened = await in_thread(lambda: _open(read))
+    if isinstance(opened, Question):
+        return asked, opened
+    request = await with_standalone_question(asked.request, opened)
+    question = await in_thread(lambda: open_question(asked.principal, request))
+    return replace(asked, request=request), question
 
 
-def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | None]:
+def _open(read: Callable[[], Asked]) -> tuple[Asked, Question | Generator]:
+    """With the question; after a history, with what makes it whole."""
     asked = read()
-    return asked, None if asked.request.history else open_question(asked.principal, asked.request)
+    if asked.request.history:
+        return asked, charged(get_generator(), asked.principal)
+    return asked, open_question(asked.principal, asked.request)
 
 
 async def _produce(question: Question) -> AsyncGenerator[Event, None]:
-    """The events of an answer, `done` last. Followers of equal questions hear the same."""
+    """The events of an answer, `done` last. Followers of equal questions hear the same, in other processes too."""
+    if (stored := await in_thread(lambda: equal_answer(question))) is not None:
+        for event in _finished(stored):
+            yield event
+        return
+    key = question.key
+    shared = shared_events(key, lambda: _answered(question)) if key else _answered(question)
+    async with aclosing(shared) as events:
+        async for event in events:
+            yield event
+
+
+async def _answered(question: Question) -> AsyncGenerator[Event, None]:
     prepared = await in_thread(lambda: prepare_answer(question))
     if not isinstance(prepared, PreparedAnswer):
         for event in _finished(prepared):
             yield event
         return
-    yield Event("status", {"stage": "generating", "generator": question.generator.name})
+    name, generator = uuid4().hex, question.generator.name
+    yield Event("status", {"stage": "generating", "generator": generator, "stream": name})
     yield Event("hits", {"hits": [hit_json(hit) for hit in prepared.hits]})
     stream = prepared.citations()
     total = Piece()
@@ -275,10 +311,8 @@ async def _produce(question: Question) -> AsyncGenerator[Event, None]:
         return
     for event in _shown(await in_thread(stream.flush)):
         yield event
-    generation = Generation(total.text, total.usage or Usage(), total.is_cut)
-    yield Event(
-        "done", await in_thread(lambda: finish_answer(prepared, stream.checked(), generation=generation))
-    )
+    checked, generation = stream.checked(), total.generation()
+    yield Event("done", await in_thread(lambda: finish_answer(prepared, checked, generation=generation)))
 
 
 async def _fed(stream: CitationStream, text: str) -> Shown:
@@ -315,25 +349,35 @@ async def _done(asked: Asked, follower: Follower) -> dict[str, Any]:
 
 async def _messages(asked: Asked, place: _Place, follower: Follower) -> AsyncIterator[bytes]:
     """Server-sent events, and a comment for each second without one, so that a lost client is noticed."""
+    has_ids = asked.dialect.has_ids
     try:
-        async for event in follower.events(silence_seconds=PING_SECONDS):
-            yield PING if event is None else asked.dialect.message(await _own(asked, event))
+        async for place_in_stream, event in numbered(
+            follower.events(silence_seconds=PING_SECONDS), asked.last_event
+        ):
+            if event is None:
+                yield PING
+                continue
+            message = asked.dialect.message(await _own(asked, event))
+            yield (
+                b"id: %s\n%s" % (str(place_in_stream).encode(), message)
+                if has_ids and place_in_stream
+                else message
+            )
     except SearchError as error:
         yield asked.dialect.message(Event("error", {"code": error.code, "detail": error.detail}))
     except Exception:  # the boundary of a response whose status is already sent
         logger.exception("ask_broke_off")
         yield asked.dialect.message(Event("error", _INTERNAL_ERROR))
     finally:
-        place.give_back()
+        place.give_back(follows_on_seconds=settings.SEARCH_STREAM_RESUME_SECONDS if has_ids else 0.0)
 
 
 async def _own(asked: Asked, event: Event) -> Event:
     """`done` with a request id of this request's own, remembered for its ratings, and counted."""
     if event.name != "done":
         return event
-    question = asked.request.question
-    await in_thread(lambda: feedback.remember(asked.principal, "ask", asked.request_id, question))
-    body = event.data | {"request_id": asked.request_id}
+    body, question = event.data | {"request_id": asked.request_id}, asked.request.question
+    await in_thread(lambda: feedback.remember(asked.principal, "ask", question, body))
     outcome = "refused" if body["refused"] else "degraded" if body["degraded"] else "ok"
     QUERIES.labels("ask", outcome).inc()
     logger.info("ask", outcome=outcome, **{name: body[name] for name in _LOGGED})

@@ -4,7 +4,7 @@ must leave out."""
 import time
 
 from search.filters import schema_of
-from search.models import Document, MetadataField, Tenant
+from search.models import DisabledPassage, Document, MetadataField, Tenant
 from search.prepared import PreparedQuery
 from search.profile_settings import version_settings
 from search.types import IndexTarget, LanguageWeight, RetrievalSettings
@@ -25,6 +25,7 @@ _targets = PreparedQuery(
         "content_version",
         "curation_version",
         "synonyms_version",
+        "answers_near_questions",
         "live_profile__name",
         "live_profile__version",
         "live_profile__settings",
@@ -37,6 +38,9 @@ _hidden = PreparedQuery(
     lambda tenant_id: Document.objects.filter(tenant_id=tenant_id, hides_unacknowledged=True).values_list(
         "pk"
     )[: HIDDEN_LIMIT + 1]
+)
+_disabled = PreparedQuery(
+    lambda tenant_id: DisabledPassage.objects.filter(tenant_id=tenant_id).values_list("chunk_ids")
 )
 _keeps = PreparedQuery(lambda tenant_id: Tenant.objects.filter(pk=tenant_id).values_list("keeps_queries"))
 _known_to_keep: dict[int, tuple[float, bool]] = {}
@@ -51,7 +55,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     if not tenants or tenants[0][0] is None:
         return None
     index_id, name, embedder, variant, dimension, languages, weights, mapping_version, *rest = tenants[0]
-    tenant_uuid, content_version, curation_version, synonyms_version, *profile = rest
+    tenant_uuid, content_version, curation_version, synonyms_version, near_questions, *profile = rest
     return IndexTarget(
         tenant_id=tenant_id,
         tenant_uuid=tenant_uuid,
@@ -63,6 +67,7 @@ def live_target(tenant_id: int) -> IndexTarget | None:
         content_version=content_version,
         curation_version=curation_version,
         synonyms_version=synonyms_version,
+        answers_near_questions=near_questions,
         languages=tuple(languages),
         mapping_version=mapping_version,
         schema=schema_of(_fields.rows(tenant_id=tenant_id)),
@@ -71,12 +76,15 @@ def live_target(tenant_id: int) -> IndexTarget | None:
     )
 
 
-def hidden_documents(tenant_id: int) -> list[int]:
-    """Documents whose deletion, expiry or access change the index has not acknowledged; normally none.
+def left_out(tenant_id: int) -> tuple[list[int], list[str]]:
+    """What the filter door leaves out.
 
-    At most HIDDEN_LIMIT + 1 ids: a caller that gets more than the limit drops what the engine counts.
+    Documents whose deletion, expiry or access change the index has not acknowledged; normally none. At most
+    HIDDEN_LIMIT + 1 ids: a caller that gets more than the limit drops what the engine counts. And the chunks of
+    passages that are switched off.
     """
-    return [document_id for (document_id,) in _hidden.rows(tenant_id=tenant_id)]
+    hidden = [document_id for (document_id,) in _hidden.rows(tenant_id=tenant_id)]
+    return hidden, [chunk_id for (ids,) in _disabled.rows(tenant_id=tenant_id) for chunk_id in ids]
 
 
 def keeps_queries(tenant_id: int) -> bool:

@@ -59,12 +59,16 @@ FieldSchema = Mapping[str, FieldSpec]
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: one tenant, the access groups held there, and what the credential may do."""
+    """Who asks: one tenant, the access groups held there, and what the credential may do.
+
+    `key_id`: the API key, which may have a budget of its own; None for a person.
+    """
 
     tenant_id: int
     tenant_uuid: UUID
     groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
+    key_id: int | None = None
 
     @property
     def access_fingerprint(self) -> str:
@@ -140,6 +144,7 @@ class IndexTarget:
     content_version: int
     curation_version: int
     synonyms_version: int
+    answers_near_questions: bool
     languages: tuple[str, ...]
     mapping_version: int
     schema: FieldSchema = field(repr=False)
@@ -163,6 +168,7 @@ class SearchRequest:
 
     `curate` False leaves the content managers' rules out: ranking by itself, as it is measured.
     `settings` are the request's own retrieval settings, as search.profile_settings has checked them.
+    `within` is the filter of the `collection` that it names, put there by search.collections.
     """
 
     query: str
@@ -184,6 +190,8 @@ class SearchRequest:
     explain: bool = False
     with_total: bool = True
     curate: bool = True
+    collection: str | None = None
+    within: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +355,8 @@ class AskRequest:
     top_k: int = 8
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    collection: str | None = None
+    within: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     standalone: StandaloneQuestion | None = None
 

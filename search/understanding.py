@@ -13,7 +13,7 @@ from search import filters
 from search.exceptions import InvalidFilter
 from search.types import FieldSchema, FieldSpec, FieldType, ParsedQuery
 
-MAX_OPERATORS = 12  # with every language's field asked, these still fit the engine's limit of clauses
+MAX_OPERATORS = 8  # with every language's field asked, these still fit the engine's limit of clauses
 MAX_CODES = 8
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"'))  # as telephones and word processors type them
 # An operator begins a word. What is in quotes ends with the word.

@@ -32,10 +32,12 @@ from search import (
     suggestions,
 )
 from search.authentication import anonymous_reader, member
+from search.collections import choices
 from search.exceptions import InvalidRequest, NotFound, SearchError, Unavailable
 from search.metrics import QUERIES
 from search.models import Membership, Tenant
 from search.page_query import PAGE_SIZE, PageQuery
+from search.resuming import event_id
 from search.streams import Asked
 from search.tenants import live_target
 from search.types import Mode, Principal
@@ -107,6 +109,7 @@ def _empty_page(reader: Reader) -> dict[str, Any]:
         "tenant": reader.tenant,
         "query": PageQuery(),
         "modes": page.MODES,
+        "collections": choices(reader.principal),
         "notice_texts": page.NOTICES,
         "unsupported_texts": page.UNSUPPORTED,
         "ask_url": reverse("page-ask", args=[slug]),
@@ -137,7 +140,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     target = live_target(reader.tenant.pk)
     schema = target.schema if target else {}
     body = services.search(reader.principal, query.search_request(schema))
-    feedback.remember(reader.principal, "search", body["request_id"], query.text)
+    feedback.remember(reader.principal, "search", query.text, body)
     document_url = reverse("page-document", args=[reader.tenant.slug])
     found = {
         "result": body,
@@ -155,7 +158,7 @@ def _found(reader: Reader, query: PageQuery, *, is_partial: bool) -> dict[str, A
     }
     if query.asks and not is_partial:
         answer = answers.answer(reader.principal, query.ask_request(schema))
-        feedback.remember(reader.principal, "ask", answer["request_id"], query.text)
+        feedback.remember(reader.principal, "ask", query.text, answer)
         found["answer"] = page.answer_view(answer, document_url=document_url)
     return found
 
@@ -167,9 +170,11 @@ def page_suggest(request: HttpRequest, slug: str) -> JsonResponse:
     reader = _reader(request, get_object_or_404(Tenant, slug=slug))
     text = request.GET.get("q", "")[:_LONGEST_BEGINNING]
     try:
-        return JsonResponse(suggestions.suggest(reader.principal, text, size=_SUGGESTIONS))
-    except Unavailable:
-        return JsonResponse({"suggestions": []}, status=503)
+        collection = request.GET.get("in")
+        found = suggestions.suggest(reader.principal, text, size=_SUGGESTIONS, collection=collection)
+        return JsonResponse(found)
+    except (NotFound, Unavailable) as error:
+        return JsonResponse({"suggestions": []}, status=error.status)
 
 
 @require_POST
@@ -191,18 +196,23 @@ def _asked(request: HttpRequest, slug: str) -> Asked:
     if not query.text:
         raise InvalidRequest("Ask something.", fields={"q": ["Ask something."]})
     target = live_target(tenant.pk)
-    return Asked(reader.principal, query.ask_request(target.schema if target else {}), stream=True)
+    last_event = event_id(request.headers.get("Last-Event-ID"))
+    asked = query.ask_request(target.schema if target else {})
+    return Asked(reader.principal, asked, stream=True, last_event=last_event)
 
 
 @require_POST
 def page_feedback(request: HttpRequest, slug: str) -> HttpResponse:
-    """A thumb on a result or an answer; with JavaScript off it leads back to where it was given."""
+    """A thumb on a result or an answer, or a click on a result, which nobody waits for.
+
+    With JavaScript off a thumb leads back to where it was given.
+    """
     reader = _reader(request, get_object_or_404(Tenant, slug=slug))
     try:
         feedback.rate(reader.principal, page_query.rating(request.POST))
     except InvalidRequest as error:
         return _rendered(request, "search/page.html", _empty_page(reader), failure=error)
-    if request.headers.get("X-Requested-With") == "fetch":
+    if request.headers.get("X-Requested-With") == "fetch" or "click" in request.POST:
         return HttpResponse(status=204)
     address = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(address, allowed_hosts={request.get_host()})

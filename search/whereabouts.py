@@ -6,15 +6,19 @@ What follows is decided in `stages`. Of another tenant's documents nothing is sa
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
-from search import answers, candidates, filters, query, retrieval, services
+from search import answers, candidates, facets, filters, query, retrieval, services
 from search.asked import Asked
 from search.candidates import Found
+from search.collections import narrowed
 from search.explanation import legs_windows
+from search.listing import all_listed
 from search.metrics import StageClock
 from search.models import Document, Edition
+from search.ordering import is_listed
 from search.profiles import retrieval_settings
 from search.rule_sets import current_rules
 from search.stages import (
@@ -26,7 +30,7 @@ from search.stages import (
     ranking_stage,
     record_stage,
 )
-from search.tenants import hidden_documents, live_target
+from search.tenants import left_out, live_target
 from search.types import Hit, IndexTarget, Principal, SearchRequest, parse_chunk_id
 
 
@@ -58,7 +62,7 @@ class _Record:
 
 
 def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) -> Whereabouts:
-    """Walks the stages. Raises InvalidRequest, InvalidFilter, OpenSearchUnavailable."""
+    """Walks the stages. Raises InvalidRequest, InvalidFilter, NotFound for a collection, OpenSearchUnavailable."""
     now = timezone.now()
     asked = _asked(principal, request)
     record = _record(principal, asked.target if asked else None, sought.public_id)
@@ -66,7 +70,7 @@ def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) ->
     stopped = record_stage(facts, now)
     if asked is None or record is None or stopped is not None:
         return Whereabouts(stopped or Stage.PENDING, facts)
-    found = candidates.all_candidates(asked)
+    found = all_listed(asked) if is_listed(request) else candidates.all_candidates(asked)
     index = _index_facts(asked, found, record, passage=sought.passage, now=now)
     if (stopped := index_stage(index)) is not None:
         return Whereabouts(stopped, facts, index)
@@ -77,14 +81,13 @@ def whereabouts(principal: Principal, request: SearchRequest, sought: Sought) ->
 def _asked(principal: Principal, request: SearchRequest) -> Asked | None:
     """The search as it would be run, so that a bad one is refused whatever became of the document; None before the
     tenant's first document."""
+    request = narrowed(principal, request)
     target = live_target(principal.tenant_id)
     if target is None:
         return None
     filters.parse(request.filters, target.schema)
     profile = retrieval_settings(target, request.profile, overrides=request.settings)
-    return Asked(
-        principal, replace(request, explain=True), target, profile, StageClock(), current_rules(target)
-    )
+    return Asked(principal, request, target, profile, StageClock(), current_rules(target))
 
 
 def _record(principal: Principal, target: IndexTarget | None, public_id: str) -> _Record | None:
@@ -107,20 +110,28 @@ def _index_facts(
     asked: Asked, found: Found, record: _Record, *, passage: int | None, now: datetime
 ) -> IndexFacts:
     principal = asked.principal
-    hidden = hidden_documents(principal.tenant_id)
+    hidden, off = left_out(principal.tenant_id)
     parsed = found.reading.parsed
     conditions = candidates.typed_conditions(asked, parsed)
-    allowed = filters.door(principal, now=now, hidden=hidden, filters=conditions)
+    selected = facets.selections(asked.request.facet_filters or {}, asked.target.schema).values()
+
+    def door(**more: Any) -> query.Body:
+        return filters.door(principal, now=now, hidden=hidden, **more)
+
+    def filtered(**more: Any) -> query.Body:
+        allowed = door(filters=conditions, **more)
+        return filters.narrowed(
+            query.text_conditions(allowed, found.legs, excluded=parsed.excluded), selected
+        )
+
     own = query.own_passages(record.document_id, record.edition, ordinal=passage)
-    seen = retrieval.seen_in_index(
-        asked.target.name,
-        found.wanted.legs,
-        open_door=[*own, filters.door(principal, now=now, hidden=hidden)],
-        door=[*own, query.text_conditions(allowed, found.legs, excluded=parsed.excluded)],
-    )
+    doors = [[*own, one] for one in (door(), filtered(), filtered(disabled=off))]
+    seen = retrieval.seen_in_index(asked.target.name, found.wanted.legs, doors=doors)
     return IndexFacts(
         passages=seen.passages,
         fits_filters=seen.filtered > 0,
+        enabled=seen.enabled,
+        words_disabled=seen.lost_words,
         is_hidden=record.document_id in found.curation.hides,
         lexical=seen.lexical,
         vector=seen.vector,
@@ -129,8 +140,10 @@ def _index_facts(
 
 def _ranking(asked: Asked, found: Found, record: _Record, sought: Sought) -> tuple[RankingFacts, Hit | None]:
     request = asked.request
+    # Explained hits are those of the profile's depth: an explained search does not look deeper.
+    shown_by = replace(request, explain=request.explain or found.wanted.depth <= asked.profile.k)
     result = services.retrieve(
-        asked.principal, request, clock=StageClock(), target=asked.target, rules=asked.rules
+        asked.principal, shown_by, clock=StageClock(), target=asked.target, rules=asked.rules
     )
     own = [(at, hit) for at, hit in enumerate(result.hits, 1) if hit.document.id == record.document_id]
     exact = [(at, hit) for at, hit in own if sought.passage in (None, hit.ordinal)]
@@ -149,6 +162,7 @@ def _ranking(asked: Asked, found: Found, record: _Record, sought: Sought) -> tup
         passage_lost=bool(shown) and not exact,
         is_refused=sought.asks
         and answers.is_refused(request.query, result.hits, asked.target, asked.profile),
+        is_listed=is_listed(request),
     )
     return facts, shown[1] if shown else None
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from embedded.paths import checkout_paths
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-for _name in ("OPENSEARCH_URL", "REDIS_URL", "REDIS_CACHE_URL", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+for _name in (
+    "OPENSEARCH_URL",
+    "REDIS_URL",
+    "REDIS_CACHE_URL",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "SEARCH_GENERATION_PROVIDERS",
+):
     os.environ.pop(_name, None)
 os.environ["RAGSITE_DATA_DIR"] = str(checkout_paths(_CHECKOUT, purpose="tests").data)
 
@@ -27,4 +34,5 @@ INGESTION_HEARTBEAT_SECONDS = 0.5
 INGESTION_SWEEP_SECONDS = 0.5
 INGESTION_RETRY_SECONDS = 0.2
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SEARCH_SEMANTIC_CACHE = False  # what is asked in other words is answered anew, unless a test is about that
 SEARCH_RERANKER = None  # what is tested is the order of the engine, unless a test sets one

@@ -95,7 +95,8 @@ def test_the_image_sets_only_variables_that_are_read() -> None:
 
 def test_the_example_environment_names_only_variables_that_are_read() -> None:
     """`make up` reads some for itself (embedded.programs); the others are settings."""
-    own = {"WEB_HOST", "WEB_PORT", "WORKERS", "OPENSEARCH_PORT", "OPENSEARCH_HEAP", "OPENSEARCH_JAVA_HOME"}
+    own = {"WEB_HOST", "WEB_PORT", "WEB_PROCESSES", "WORKERS"}
+    own |= {"OPENSEARCH_PORT", "OPENSEARCH_HEAP", "OPENSEARCH_JAVA_HOME"}
     names = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
     assert names
     assert [name for name in names if name not in own and not known_variable(name)] == []

@@ -165,3 +165,14 @@ def test_every_reference_answer_is_a_quote_of_a_judged_document(query: dict[str,
         assert any(answer in text_of(document) for document in best), answer
     for document in best:
         assert any(answer in text_of(document) for answer in query["answers"]), document
+
+
+def test_forty_expectations_and_twenty_edits_that_harm_them() -> None:
+    rows = json.loads((SAMPLE / "expectations.json").read_text(encoding="utf-8"))
+    assert len({row["id"] for row in rows}) == 40
+    assert {row["document"] for row in rows if "document" in row} <= set(paths())
+    harms = [row["harm"] for row in rows if "harm" in row]
+    assert len(harms) == 20
+    for harm in harms:
+        if "replace" in harm:
+            assert harm["replace"][0] in (DOCUMENTS / harm["document"]).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from ingestion.services import documents
-from search.models import Document, Tenant
+from search.models import Collection, Document, Tenant
 from tests.factories import accept, authorization, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -26,6 +26,9 @@ def fill(slug: str, mark: str) -> Tenant:
         )
     accept(tenant, "hidden", f"The secret valve of {mark}hr.", access=["hr"], metadata={"owner": f"{mark}hr"})
     ingest_all(tenant)
+    rooms = {"field": "room", "op": "gte", "value": 2}
+    for name, audience in (("rooms", None), ("staff", ["hr"]), (f"of-{mark}", None)):
+        Collection.objects.create(tenant=tenant, slug=name, name=name, filters=rooms, audience=audience)
     return tenant
 
 
@@ -46,12 +49,15 @@ def random_request(rng: random.Random) -> tuple[str, dict[str, Any]]:
             {"field": "owner", "op": "exists", "value": rng.choice([True, False])},
         ]
     )
+    collection = rng.choice([None, None, None, "rooms", "staff", "of-alpha", "of-beta"])
     if rng.random() < 0.3:
-        return "/api/v1/ask", {"question": f"Where is the {query}?", "filters": filters}
+        asked = {"question": f"Where is the {query}?", "filters": filters, "collection": collection}
+        return "/api/v1/ask", asked
     body: dict[str, Any] = {
         "query": query,
         "mode": rng.choice(["hybrid", "lexical", "vector"]),
         "filters": filters,
+        "collection": collection,
     }
     body |= {"facets": ["owner"], "top_k": rng.randint(1, 20), "group_by": rng.choice(["document", "chunk"])}
     return "/api/v1/search", body
@@ -67,7 +73,13 @@ def test_no_hit_count_highlight_facet_or_answer_of_another_tenant_or_group(clien
         key, other = headers[slug]
         path, body = random_request(rng)
         answer = client.post(path, data=json.dumps(body), content_type="application/json", headers=key)
+        if (collection := body["collection"]) not in (None, "rooms", f"of-{slug}"):
+            detail = f"There is no collection {collection!r}."
+            assert (answer.status_code, answer.json()) == (404, {"code": "not_found", "detail": detail})
+            continue
         assert answer.status_code == 200, answer.content
+        if collection is not None:
+            assert {"doc-0", "doc-1"}.isdisjoint(hit["document"]["id"] for hit in answer.json()["hits"])
         shown = {k: v for k, v in answer.json().items() if k not in ("request_id", "timings", "query")}
         read = answer.json().get("query", {})  # what was typed is no secret to whoever typed it
         shown["offered"] = f"{read.get('corrected')} {read.get('did_you_mean')}".split()

@@ -1,4 +1,6 @@
-"""What the admin's first page shows of the managed tenants: documents by state, open and failed work, last syncs."""
+"""What the admin's first page shows of the managed tenants: documents by state, open and failed work, what got worse,
+last syncs.
+"""
 
 from typing import Any
 
@@ -8,6 +10,7 @@ from django.urls import reverse
 
 from ingestion.admin.sources import OPEN_STATES, progress_text
 from ingestion.models import IngestionTask, SyncRun
+from search.evaluation import lab_jobs
 from search.managing import STATE_COLOURS, managed_tenants
 from search.models import Document, Expectation
 
@@ -23,7 +26,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     counts = dict(Document.objects.filter(tenant__in=tenants).values_list("state").annotate(Count("pk")))
     open_tasks = tasks.filter(state__in=IngestionTask.OPEN).count()
     return context | {
-        "cards": [*_document_cards(counts), _task_card(open_tasks), _red_card(request)],
+        "cards": [*_document_cards(counts), _task_card(open_tasks), _red_card(request), _worse_card(request)],
         "broken": tasks.filter(state__in=_BROKEN).select_related("document").order_by("-id")[:6],
         "syncs": [(run, STATE_COLOURS.get(run.state, ""), progress_text(run)) for run in runs],
         "is_live": open_tasks > 0 or any(run.state in OPEN_STATES for run in runs),
@@ -54,3 +57,15 @@ def _red_card(request: HttpRequest) -> dict[str, Any]:
     )
     address = reverse("admin:search_expectation_changelist")
     return {"title": "Red expectations", "count": red.count(), "href": f"{address}?state__exact=red"}
+
+
+def _worse_card(request: HttpRequest) -> dict[str, Any]:
+    worse = lab_jobs.last_nightly_runs().filter(
+        query_set__tenant__in=managed_tenants(request.user), is_regression=True
+    )
+    address = reverse("admin:search_evaluationrun_changelist")
+    return {
+        "title": "Query sets that got worse",
+        "count": worse.count(),
+        "href": f"{address}?is_nightly__exact=1",
+    }

@@ -7,11 +7,13 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from ingestion import doorbell, outbox, schema
 from ingestion.admin.document_form import DocumentForm, UploadForm
+from ingestion.admin.passages_page import passages_page
 from ingestion.exceptions import DocumentRefused
 from ingestion.models import IngestionTask, Source
 from ingestion.parsers.media_types import EXTENSIONS, SUPPORTED_MEDIA_TYPES
@@ -81,7 +83,7 @@ class DocumentAdmin(TenantScopedAdmin):
     search_fields = ("title", "public_id")
     ordering = ("-id",)
     actions = ("delete_documents", "rerun")
-    actions_detail = ("rerun_one", "delete_one")
+    actions_detail = ("passages", "rerun_one", "delete_one")
     list_before_template = "ingestion/live_list.html"
     add_fieldsets = (
         (None, {"fields": ("tenant", "file", "public_id")}),
@@ -174,6 +176,11 @@ class DocumentAdmin(TenantScopedAdmin):
         for tenant_id in set(queryset.values_list("tenant_id", flat=True)):
             doorbell.ring_for_tasks(tenant_id)
         messages.success(request, f"{count} task{'' if count == 1 else 's'} will run again.")
+
+    @action(description="Passages", url_path="passages", icon="segment")  # type: ignore[untyped-decorator]
+    def passages(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        document = self.one(request, object_id).select_related("tenant").get()
+        return passages_page(request, document, context=self.admin_site.each_context(request))
 
     @dialog_action("Ingest again", path="ingest-again", icon="replay", text="Tries what failed once more.")
     def rerun_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

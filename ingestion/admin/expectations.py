@@ -15,7 +15,7 @@ from ingestion import former
 from ingestion.exceptions import IngestionError
 from ingestion.services import expectations, restoring
 from ingestion.services.restoring import Offer
-from search.expectations import SENTENCES, forget_verdict
+from search.expectations import SENTENCES, forget_verdict, missing
 from search.managing import (
     STATE_COLOURS,
     LinesField,
@@ -45,14 +45,13 @@ class ExpectationForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        kind, document = cleaned.get("kind"), cleaned.get("document")
+        document = cleaned.get("document")
         tenant = cleaned.get("tenant") or (self.instance.tenant if self.instance.pk else None)
-        if kind in (Kind.FINDS, Kind.CITES) and document is None:
-            self.add_error("document", "Say which document.")
         if document is not None and tenant is not None and document.tenant_id != tenant.pk:
             self.add_error("document", f"{tenant} has no such document.")
-        if kind == Kind.CONTAINS and not cleaned.get("text"):
-            self.add_error("text", "Say which words.")
+        for name, message in missing(cleaned.get("kind", ""), document, cleaned.get("text", "")).items():
+            if name not in self.errors:
+                self.add_error(name, message)
         return cleaned
 
 
@@ -177,7 +176,8 @@ def _verdict(expectation: Expectation) -> dict[str, Any]:
         "colour": _COLOURS.get(expectation.state, ""),
         "must_hold": told(expectation),
         "sentence": SENTENCES.get(expectation.stage, ""),
-        "is_live": expectations.unasked(Expectation.objects.filter(pk=expectation.pk)).exists(),
+        "is_live": expectations.unasked(Expectation.objects.filter(pk=expectation.pk)).exists()
+        or not expectations.is_quiet(expectation.tenant_id),
         "lost": [_lost(expectation, offer) for offer in restoring.offers(expectation)],
     }
 

@@ -225,6 +225,7 @@ def delete(document: Document) -> IngestionTask:
 def _forget_content(document: Document) -> None:
     StoredElements.objects.filter(document=document).delete()
     former.forget([document])
+    document.disabled_passages.all().delete()
     original = StoredOriginal.objects.filter(document=document).first()
     if original is not None:
         _remove_file_after_commit(original)

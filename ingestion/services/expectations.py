@@ -29,7 +29,7 @@ from search.models import Expectation, Profile, Tenant
 logger = structlog.get_logger(__name__)
 PAUSE = timedelta(seconds=2)  # many small changes in a row are asked about together
 PUT_OFF = timedelta(seconds=30)
-NEVER_QUIET = timedelta(minutes=5)  # then they are asked in the midst of what is being taken in
+NEVER_QUIET = timedelta(minutes=5)  # so long they wait; then they are asked in the midst of it
 SLICE_SECONDS = 20.0
 # What results depend on, beside the day, on which documents may expire
 _MARKS = ("content_version", "curation_version", "synonyms_version", "live_index_id", "live_profile_id")
@@ -39,11 +39,16 @@ _MARKS = ("content_version", "curation_version", "synonyms_version", "live_index
 class _Lease:
     tenant_id: int
     marks: str
+    is_quiet: bool
     token: UUID
 
 
 def due() -> list[int]:
-    """Ids of the tenants with expectations that may be asked now."""
+    """Ids of the tenants with expectations that may be asked now. Notes who begins to wait for quiet."""
+    waits = Q(expectation_watch=None) | Q(expectation_watch__waiting_since=None)
+    for tenant_id in _to_ask().filter(waits, is_quiet=False).values_list("pk", flat=True):
+        since = {"waiting_since": timezone.now()}
+        ExpectationWatch.objects.update_or_create(tenant_id=tenant_id, defaults=since)
     return list(_due().values_list("pk", flat=True))
 
 
@@ -68,47 +73,54 @@ def unasked(rows: "QuerySet[Expectation]") -> "QuerySet[Expectation]":
     return rows.filter(is_enabled=True).exclude(marks=Subquery(tenant.values("marks")))
 
 
+def is_quiet(tenant_id: int) -> bool:
+    """Whether nothing is being taken in for a tenant."""
+    tenant = Tenant.objects.filter(pk=tenant_id)
+    return not tenant.filter(Exists(_open_tasks()) | Exists(_open_syncs())).exists()
+
+
 def run(tenant_id: int, *, should_stop: Callable[[], bool]) -> bool:
     """Ask those of a tenant that are due, for a while; True when some are left. Who comes second does nothing."""
     lease = _lease(tenant_id)
     if lease is None:
         return False
-    with heartbeat(lambda: _renew(lease)):
-        reason, is_done = _ask_due(lease, should_stop)
-    pause = PUT_OFF if reason else PAUSE if is_done else timedelta()
-    _release(tenant_id, reason=reason, pause=pause)
+    reason, is_done = "It broke off; the worker's log says why.", True
+    try:
+        with heartbeat(lambda: _renew(lease)):
+            reason, is_done = _ask_due(lease, should_stop)
+    finally:
+        pause = PUT_OFF if reason else PAUSE if is_done else timedelta()
+        _release(lease, reason=reason, pause=pause)
     return not is_done
 
 
-def put_off(tenant_id: int, reason: str) -> None:
-    """After an error that nobody foresaw."""
-    _release(tenant_id, reason=reason, pause=PUT_OFF)
-
-
-def _due() -> "QuerySet[Any]":
-    """Tenants with their `marks` as they are now."""
-    now = timezone.now()
-    of_tenant = {"tenant": OuterRef("pk")}
-    asked = Expectation.objects.filter(**of_tenant, is_enabled=True)
-    has_open = Exists(_open_tasks(of_tenant)) | Exists(_open_syncs())
-    watch = "expectation_watch__"
-    is_free = Q(**{watch + "leased_until": None}) | Q(**{watch + "leased_until__lt": now})
-    is_late = Q(expectation_watch=None) | Q(**{watch + "ended_at__lt": now - NEVER_QUIET})
+def _to_ask() -> "QuerySet[Any]":
+    """Tenants with expectations that were last asked in another state, with their `marks` as they are now, and whether
+    nothing is being taken in (`is_quiet`)."""
+    asked = Expectation.objects.filter(tenant=OuterRef("pk"), is_enabled=True)
     return (
         Tenant.objects.filter(Exists(asked))
-        .annotate(marks=_marks())
+        .annotate(marks=_marks(), is_quiet=~(Exists(_open_tasks()) | Exists(_open_syncs())))
         .filter(Exists(asked.exclude(marks=OuterRef("marks"))))
-        .filter(Q(expectation_watch=None) | is_free & Q(**{watch + "due_at__lte": now}))
-        .filter(~has_open | is_late)
     )
 
 
-def _open_tasks(of_tenant: dict[str, Any]) -> "QuerySet[IngestionTask]":
+def _due() -> "QuerySet[Any]":
+    """Those that may be asked now: nobody asks them, none was put off, and it is quiet or they have waited too long."""
+    now = timezone.now()
+    watch = "expectation_watch__"
+    is_free = Q(**{watch + "leased_until": None}) | Q(**{watch + "leased_until__lt": now})
+    may_begin = Q(expectation_watch=None) | is_free & Q(**{watch + "due_at__lte": now})
+    has_waited = Q(**{watch + "waiting_since__lt": now - NEVER_QUIET})
+    return _to_ask().filter(may_begin, Q(is_quiet=True) | has_waited)
+
+
+def _open_tasks() -> "QuerySet[IngestionTask]":
     """But for those that failed and wait to be tried again."""
     is_waited_for = Q(state=IngestionTask.State.RUNNING) | Q(
         state=IngestionTask.State.PENDING, due_at__lte=timezone.now()
     )
-    return IngestionTask.objects.filter(is_waited_for, **of_tenant)
+    return IngestionTask.objects.filter(is_waited_for, tenant=OuterRef("pk"))
 
 
 def _open_syncs() -> "QuerySet[SyncRun]":
@@ -133,11 +145,11 @@ def _marks() -> _Dotted:
 
 def _lease(tenant_id: int) -> _Lease | None:
     """The lease on a tenant's expectations, if they are due and nobody else holds it."""
-    marks = _due().filter(pk=tenant_id).values_list("marks", flat=True).first()
-    if marks is None:
+    tenant = _due().filter(pk=tenant_id).first()
+    if tenant is None:
         return None
     ExpectationWatch.objects.get_or_create(tenant_id=tenant_id)
-    lease, now = _Lease(tenant_id, marks, uuid4()), timezone.now()
+    lease, now = _Lease(tenant_id, tenant.marks, tenant.is_quiet, uuid4()), timezone.now()
     is_free = Q(leased_until=None) | Q(leased_until__lt=now)
     taken = ExpectationWatch.objects.filter(is_free, tenant=tenant_id, due_at__lte=now)
     return lease if taken.update(lease_token=lease.token, leased_until=_lease_end()) else None
@@ -152,10 +164,15 @@ def _lease_end() -> Any:
     return timezone.now() + timedelta(seconds=settings.INGESTION_LEASE_SECONDS)
 
 
-def _release(tenant_id: int, *, reason: str, pause: timedelta) -> None:
+def _release(lease: _Lease, *, reason: str, pause: timedelta) -> None:
     now = timezone.now()
-    ExpectationWatch.objects.filter(tenant=tenant_id).update(
-        lease_token=None, leased_until=None, ended_at=now, due_at=now + pause, reason=reason[:1000]
+    held = ExpectationWatch.objects.filter(tenant=lease.tenant_id, lease_token=lease.token)
+    held.update(
+        lease_token=None,
+        leased_until=None,
+        waiting_since=None,
+        due_at=now + pause,
+        reason=reason[:1000],
     )
 
 
@@ -164,7 +181,7 @@ def _ask_due(lease: _Lease, should_stop: Callable[[], bool]) -> tuple[str, bool]
     ends, reason = time.monotonic() + SLICE_SECONDS, ""
     rows = Expectation.objects.filter(tenant=lease.tenant_id, is_enabled=True).exclude(marks=lease.marks)
     rows = rows.select_related("tenant", "document").order_by(F("asked_at").asc(nulls_first=True), "pk")
-    for expectation in rows:
+    for expectation in _changed_first(list(rows)):
         if should_stop() or time.monotonic() > ends:
             return reason, False
         # Said before: one at which its worker fails comes last the next time.
@@ -176,8 +193,23 @@ def _ask_due(lease: _Lease, should_stop: Callable[[], bool]) -> tuple[str, bool]
             if isinstance(down, OpenSearchUnavailable | IndexMismatch):
                 break
             continue
+        if not verdict.holds and lease.is_quiet and not is_quiet(lease.tenant_id):
+            break  # what it lacks may be on its way
         _keep(expectation, verdict, lease.marks)
     return reason, True
+
+
+def _changed_first(rows: list[Expectation]) -> list[Expectation]:
+    """Those first whose documents have been ingested since they were asked; the rest stay in their order."""
+    about = {row.pk: {*row.witnesses, row.document_id} for row in rows}
+    tasks = IngestionTask.objects.filter(document__in=set().union(*about.values()) - {None})
+    ended = dict(tasks.values_list("document").annotate(Max("finished_at")))
+
+    def is_changed(row: Expectation) -> bool:
+        ends = [end for document in about[row.pk] if (end := ended.get(document))]
+        return row.asked_at is not None and bool(ends) and max(ends) > row.asked_at
+
+    return sorted(rows, key=lambda row: not is_changed(row))
 
 
 def _keep(expectation: Expectation, verdict: Verdict, marks: str) -> None:

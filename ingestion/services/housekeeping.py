@@ -1,5 +1,5 @@
 """What is done regularly: syncs by their schedule, chunks of retired editions that a worker left, expired
-idempotency keys, former contents that nobody has put back."""
+idempotency keys, former contents that nobody has put back, old entries of the query log."""
 
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 from ingestion import former
 from ingestion.models import IdempotencyKey, Source, SyncRun
 from ingestion.services import ingest, rebuild, sync
+from search import query_log
 
 IDEMPOTENCY_HOURS = 24
 
@@ -33,5 +34,6 @@ def clear_old() -> None:
     """Raises OpenSearchUnavailable, after which the next round tries again."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=IDEMPOTENCY_HOURS)).delete()
     former.clear_old()
+    query_log.clear_old()
     ingest.remove_retired()
     rebuild.finish_complete()

@@ -77,6 +77,7 @@ def finish(version: SearchIndex) -> bool:
             return False
         index.mark_live(tenant, version)
     index.point_alias(tenant, version)
+    doorbell.ring(doorbell.RUN_WARMING, tenant.pk)
     logger.info("index_swapped", tenant=tenant.pk, index=version.name)
     return True
 

@@ -14,7 +14,8 @@ from django.db.models import F, QuerySet
 from ingestion import content, outbox
 from ingestion.outbox import Claim, Finished
 from ingestion.services.preparation import Draft, Work
-from search.models import Document, Edition, SearchIndex, Tenant
+from search.models import DisabledPassage, Document, Edition, SearchIndex, Tenant
+from search.types import parse_chunk_id
 
 State = Edition.State
 
@@ -90,7 +91,9 @@ def _go_live(works: Sequence[Work]) -> None:
     deleted = {pk for pk, document in documents.items() if document.state == Document.State.DELETED}
     if deleted:
         Edition.objects.filter(document__in=deleted).update(state=State.RETIRED)
-    _switch_editions([work for work in works if work.document.pk not in deleted])
+    switched = [work for work in works if work.document.pk not in deleted]
+    _switch_editions(switched)
+    _keep_disabled(switched)
     _update_grouped(
         Document.objects.all(),
         [(work.document.pk, _changes(documents[work.document.pk], work)) for work in works],
@@ -126,6 +129,23 @@ def _switch_editions(works: Sequence[Work]) -> None:
         (edition.pk, {"revision": work.document.revision}) for work in works for edition in work.updates
     ]
     _update_grouped(Edition.objects.all(), revisions)
+
+
+def _keep_disabled(works: Sequence[Work]) -> None:
+    """What a content manager switched off stays off in new editions that say it again."""
+    drafts = {work.document.pk: work.drafts for work in works if work.drafts}
+    passages = list(DisabledPassage.objects.filter(document__in=drafts))
+    live = Edition.objects.filter(document__in={one.document_id for one in passages}, state=State.LIVE)
+    numbers = set(live.values_list("document_id", "number"))
+    for passage in passages:
+        kept = [chunk_id for chunk_id in passage.chunk_ids if parse_chunk_id(chunk_id)[:2] in numbers]
+        passage.chunk_ids = kept + [
+            f"{passage.document_id}:{draft.edition.number}:{chunk.ordinal}"
+            for draft in drafts[passage.document_id]
+            for chunk in draft.chunks
+            if draft.edition is not None and chunk.text == passage.text
+        ]
+    DisabledPassage.objects.bulk_update(passages, ["chunk_ids"])
 
 
 def _changes(document: Document, work: Work) -> dict[str, Any]:

@@ -89,7 +89,10 @@ class TenantAdmin(TenantScopedAdmin):
     list_display = ("name", "slug", "public_label", "documents_live", "index_name", "page_link")
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    fields = ("name", "slug", "language", "is_public", "keeps_queries")
+    fields = (
+        *("name", "slug", "language", "is_public", "keeps_queries", "answers_near_questions"),
+        *("monthly_token_budget", "monthly_cost_budget"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         return super().get_queryset(request).select_related("live_index")
@@ -128,7 +131,10 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields: ClassVar = ["tenant", "name", "scopes", "groups", "expires_at"]
+        fields: ClassVar = [
+            *("tenant", "name", "scopes", "groups", "expires_at"),
+            *("monthly_token_budget", "monthly_cost_budget"),
+        ]
 
 
 @admin.register(ApiKey)
@@ -140,7 +146,7 @@ class ApiKeyAdmin(TenantScopedAdmin):
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)
     search_fields = ("name", "prefix")
-    fields = ("tenant", "name", "scopes", "groups", "expires_at")
+    fields = tuple(ApiKeyForm.Meta.fields)
     actions = ("revoke",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
@@ -162,7 +168,15 @@ class ApiKeyAdmin(TenantScopedAdmin):
             super().save_model(request, obj, form, change)
             return
         made = create_key(
-            obj.tenant, name=obj.name, scopes=obj.scopes, groups=obj.groups, expires_at=obj.expires_at
+            obj.tenant,
+            name=obj.name,
+            scopes=obj.scopes,
+            groups=obj.groups,
+            expires_at=obj.expires_at,
+            budgets={
+                "monthly_token_budget": obj.monthly_token_budget,
+                "monthly_cost_budget": obj.monthly_cost_budget,
+            },
         )
         obj.pk = made.row.pk
         obj.refresh_from_db()

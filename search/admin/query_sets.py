@@ -189,12 +189,16 @@ class QuerySetAdmin(LabPages, TenantScopedAdmin):
         "Take in ratings",
         path="ratings",
         icon="thumbs_up_down",
-        text="Readers' thumbs on results become grades, where the tenant keeps queries. Grades given here stand.",
+        text="Readers' thumbs on results become the grades 2 and 0, and what they only opened 1, where the tenant "
+        "keeps queries. Grades given here or imported stand. What is shown first is opened most: judge by hand what "
+        "matters.",
     )
     def take_ratings(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         query_set = self.one(request, object_id).get()
         kept = judging.keep_feedback(query_set)
-        messages.success(request, f"Took {kept.judgements} grades from ratings of {kept.queries} queries.")
+        messages.success(
+            request, f"Took {kept.judgements} grades from ratings and clicks of {kept.queries} queries."
+        )
         return go_to(request, _address(query_set))
 
 

@@ -87,6 +87,7 @@ def _facts(found: Whereabouts) -> list[tuple[str, str]]:
     if found.record is not None:
         facts += [("State", found.record.state), ("Passages", found.record.passages)]
     if found.index is not None:
+        facts += [("Passages that fit and are on", found.index.enabled)]
         facts += [("Best score by words", _number(found.index.lexical) or "none of the words")]
         facts += [("Best cosine", _number(found.index.vector) or "not asked")]
     if (ranking := found.ranking) is not None:

@@ -3,12 +3,15 @@
 Tokens are counted exactly where a tokenizer is named, else as UTF-8 bytes, of which a token is at least one.
 """
 
+import time
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 from tokenizers import Tokenizer
 
 from search.embeddings.batching import (
@@ -92,16 +95,21 @@ class OpenAIEmbedder:
         return text if len(offsets) <= room else text[: offsets[room - 1][1]]
 
     def _request(self, client: "OpenAI", texts: list[str]) -> Vectors:
+        from httpx2 import HTTPError
         from openai import OpenAIError, omit
 
         shortened = self.dimension if self.model.startswith(SHORTENABLE_PREFIX) else omit
+        asked = client.embeddings.with_streaming_response.create(
+            model=self.model, input=texts, dimensions=shortened, encoding_format="base64"
+        )
         try:
-            response = client.embeddings.create(model=self.model, input=texts, dimensions=shortened)
-        except (OpenAIError, ValueError) as error:
+            with asked as response:
+                found = sorted(_read(response, client.timeout)["data"], key=lambda row: row["index"])
+                rows = [_vector(row["embedding"]) for row in found]
+        except (OpenAIError, HTTPError, ValueError, KeyError, TypeError) as error:
             raise EmbeddingUnavailable(
                 f"{self.model} gave no vectors: {type(error).__name__}: {error}"
             ) from error
-        rows = [row.embedding for row in sorted(response.data, key=lambda row: row.index)]
         if len(rows) != len(texts) or {len(row) for row in rows} != {self.dimension}:
             raise EmbeddingUnavailable(
                 f"{self.model} gave {len(rows)} vectors of {sorted({len(row) for row in rows})} dimensions;"
@@ -111,6 +119,21 @@ class OpenAIEmbedder:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _read(response: Any, seconds: Any) -> dict[str, Any]:
+    """The answer's JSON. One that comes in drops, each of them in time, is late all the same."""
+    ends_at, received = time.monotonic() + seconds, bytearray()
+    for piece in response.iter_bytes():
+        received += piece
+        if time.monotonic() > ends_at:
+            raise ValueError(f"The answer took more than {seconds:g} s.")
+    return dict(orjson.loads(received))
+
+
+def _vector(sent: str | list[float]) -> Vector:
+    """Servers that do not know base64 send numbers."""
+    return np.frombuffer(b64decode(sent), dtype="<f4") if isinstance(sent, str) else np.asarray(sent, "<f4")
 
 
 def _load_tokenizer(path: Path | str) -> Tokenizer:

@@ -4,9 +4,9 @@ An answer that was refused says nothing: it counts 0 for overlap, and is left ou
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from django.conf import settings
@@ -73,6 +73,32 @@ class AskedSet:
     metadata_filter: MetadataFilter | None = None
 
 
+class Told(Protocol):
+    """What a double wrote on purpose: false claims by question, and questions whose answers cite no passage."""
+
+    @property
+    def planted(self) -> Mapping[str, str]: ...
+
+    @property
+    def foreign(self) -> Set[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFigures:
+    """False claims and foreign markers that a double wrote on purpose into answers, and what the checks found of them.
+
+    `marked` of the `false_claims`; `others_marked` of the sentences that it quoted; `foreign_removed` of the
+    `foreign_markers`.
+    """
+
+    false_claims: int
+    marked: int
+    quoted: int
+    others_marked: int
+    foreign_markers: int
+    foreign_removed: int
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerFigures:
     """Rates are 0 to 1, None where there is nothing to judge.
@@ -95,6 +121,7 @@ class AnswerFigures:
     p95_ms: float
     degraded: int
     refusal: Mapping[str, Any] | None
+    told: ToldFigures | None = None
 
 
 def ask_all(
@@ -111,7 +138,7 @@ def ask_all(
     return answered
 
 
-def figures(answered: Sequence[Answered], asked: AskedSet) -> AnswerFigures:
+def figures(answered: Sequence[Answered], asked: AskedSet, *, told: Told | None = None) -> AnswerFigures:
     answerable = [one for one in answered if one.is_answerable]
     unanswerable = [one for one in answered if not one.is_answerable]
     given = [one for one in answered if one.is_given]
@@ -133,7 +160,26 @@ def figures(answered: Sequence[Answered], asked: AskedSet) -> AnswerFigures:
         p95_ms=round(float(np.percentile(times, 95)), 2),
         degraded=sum(bool(one.body["degraded"]) for one in answered),
         refusal=_refusal(answered),
+        told=_told_figures(given, told) if told else None,
     )
+
+
+def _told_figures(given: Sequence[Answered], told: Told) -> ToldFigures:
+    lies = [one for one in given if one.query.text in told.planted]
+    marked = sum(_marks(one, told.planted[one.query.text]) for one in lies)
+    strangers = [one for one in given if one.query.text in told.foreign]
+    return ToldFigures(
+        false_claims=len(lies),
+        marked=marked,
+        quoted=sum(len(sentence_spans(one.text)) for one in given) - len(lies),
+        others_marked=sum(len(one.body["unsupported"]) for one in given) - marked,
+        foreign_markers=len(strangers),
+        foreign_removed=sum("citation_removed" in one.body["degraded"] for one in strangers),
+    )
+
+
+def _marks(answered: Answered, claim: str) -> bool:
+    return any(claim in unsupported["sentence"] for unsupported in answered.body["unsupported"])
 
 
 def conditions() -> dict[str, Any]:

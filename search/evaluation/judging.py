@@ -1,19 +1,23 @@
 """Judged queries as records: kept from files, from readers' feedback and by hand.
 
-A person's grade stands before that of a file, and a file's before readers' thumbs.
+A person's grade stands before that of a file, a file's before readers' thumbs, and thumbs before clicks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+
+from django.db.models import QuerySet as Rows
+from django.db.models import Sum
 
 from search.evaluation.imports import Imported, ImportedQuery
 from search.models import Document, Feedback, JudgedQuery, Judgement, QuerySet
 
 _AT_ONCE = 500  # rows of one write transaction
-_HELPFUL, _UNHELPFUL = 2, 0
+_HELPFUL, _OPENED, _UNHELPFUL = 2, 1, 0
 Origin = Judgement.Origin
 _BY_STRENGTH = (Origin.MANUAL, Origin.IMPORT, Origin.FEEDBACK, Origin.CLICK)
+_Grades = dict[str, dict[str, int]]  # of a document, by its id, by the words of the query
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +100,46 @@ def judge(query: JudgedQuery, document: str, grade: int | None) -> None:
 
 
 def keep_feedback(query_set: QuerySet) -> Kept:
-    """Take readers' thumbs on results as grades: 2 where more found a document helpful than not, else 0.
+    """Take what readers said and did as grades: 2 where more found a document helpful than not, 0 where fewer did,
+    and 1 where they only opened it. What was not opened is not judged: it may not have been seen.
 
     Only ratings whose query was kept count; a query that the set does not have is added.
     """
     rows = Feedback.objects.filter(tenant_id=query_set.tenant_id).exclude(query="").exclude(document="")
-    votes: dict[str, dict[str, int]] = {}
-    for query, document, rating in rows.values_list("query", "document", "rating").iterator():
-        of_query = votes.setdefault(query, {})
-        of_query[document] = of_query.get(document, 0) + rating
+    found = {Origin.FEEDBACK: _by_thumbs(rows), Origin.CLICK: _by_clicks(rows)}
     known = dict(query_set.queries.values_list("text", "public_id"))
-    imported = [_voted(text, known.get(text), of_query) for text, of_query in votes.items()]
-    _keep_queries(query_set, [query for query in imported if query.text not in known])
-    return _keep_grades(query_set, imported, Origin.FEEDBACK)
+    names = {text: known.get(text) or _name(text) for grades in found.values() for text in grades}
+    _keep_queries(query_set, [ImportedQuery(names[text], text) for text in names if text not in known])
+    kept = [
+        _keep_grades(
+            query_set,
+            [ImportedQuery(names[text], text, grades=of_query) for text, of_query in grades.items()],
+            origin,
+        )
+        for origin, grades in found.items()
+    ]
+    unknown = {document for one in kept for document in one.unknown_documents}
+    return Kept(len(names), sum(one.judgements for one in kept), tuple(sorted(unknown)))
 
 
-def _voted(text: str, public_id: str | None, votes: Mapping[str, int]) -> ImportedQuery:
-    grades = {name: _HELPFUL if vote > 0 else _UNHELPFUL for name, vote in votes.items() if vote}
-    name = public_id or f"feedback-{sha256(text.encode()).hexdigest()[:12]}"
-    return ImportedQuery(name, text, grades=grades)
+def _by_thumbs(rows: "Rows[Feedback]") -> _Grades:
+    votes = (
+        rows.exclude(rating=Feedback.Rating.CLICK).values("query", "document").annotate(vote=Sum("rating"))
+    )
+    grades: _Grades = {}
+    for vote in votes.exclude(vote=0).order_by():
+        grade = _HELPFUL if vote["vote"] > 0 else _UNHELPFUL
+        grades.setdefault(vote["query"], {})[vote["document"]] = grade
+    return grades
+
+
+def _by_clicks(rows: "Rows[Feedback]") -> _Grades:
+    grades: _Grades = {}
+    clicks = rows.filter(rating=Feedback.Rating.CLICK).values_list("query", "document").distinct()
+    for query, document in clicks.order_by():
+        grades.setdefault(query, {})[document] = _OPENED
+    return grades
+
+
+def _name(text: str) -> str:
+    return f"feedback-{sha256(text.encode()).hexdigest()[:12]}"

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
+from django.db.models import QuerySet as Rows
 from django.utils import timezone
 
 from search.evaluation import lab, lab_work
@@ -190,9 +191,15 @@ def _start_nightly(query_set: QuerySet) -> LabJob:
     return job
 
 
+def last_nightly_runs() -> "Rows[EvaluationRun]":
+    """The newest finished nightly run of each set that is asked each night."""
+    is_nightly = Q(runs__is_nightly=True, runs__state=EvaluationRun.State.DONE)
+    sets = QuerySet.objects.filter(runs_nightly=True).annotate(last=Max("runs", filter=is_nightly))
+    return EvaluationRun.objects.filter(pk__in=sets.values("last"))
+
+
 def publish_metrics() -> None:
     """Whether the last nightly run of each set was a regression, as a gauge."""
-    for query_set in QuerySet.objects.filter(runs_nightly=True).select_related("tenant"):
-        last = query_set.runs.filter(is_nightly=True, state=EvaluationRun.State.DONE).order_by("-pk").first()
-        if last is not None:
-            LAB_REGRESSED.labels(query_set.tenant.slug, query_set.name).set(float(last.is_regression))
+    for run in last_nightly_runs().select_related("query_set__tenant"):
+        query_set = run.query_set
+        LAB_REGRESSED.labels(query_set.tenant.slug, query_set.name).set(float(run.is_regression))

@@ -19,7 +19,7 @@ from search.evaluation.reranker_training import first_hits, judged_example
 from search.evaluation.significance import compare
 from search.evaluation.tuning import TunedQuery
 from search.reranking import learning
-from search.reranking.learning import Example, Live
+from search.reranking.learning import OWN_LIVE, Example
 from search.tenants import live_target
 from search.types import Fusion, Mode, Principal
 
@@ -81,7 +81,7 @@ def asked(principal: Principal, questions: Iterable[Question]) -> Iterator[Asked
     asking = as_readers_ask(principal, Mode.HYBRID.value)
     for one in questions:
         legs, now = leg_scores(asking, one.text, one.filters, target=target)
-        hits = first_hits(principal, one.text, one.filters)
+        hits = first_hits(principal, one.text, one.filters, window=OWN_LIVE.window)
         yield AskedQuery(
             TunedQuery(one.id, legs, one.judgements, now),
             tuple(hit.document.public_id for hit in hits),
@@ -134,7 +134,7 @@ def _reranked(
 
     It starts from nothing: the general model was grown from sets that may be among these.
     """
-    found = learning.cross_validated(examples, learning.untrained(), Live(), progress=progress)
+    found = learning.cross_validated(examples, learning.untrained(), OWN_LIVE, progress=progress)
     before, after = found.before.tolist(), found.after.tolist()
     compared = compare(*({str(at): value for at, value in enumerate(values)} for values in (before, after)))
     return before, after, compared.p

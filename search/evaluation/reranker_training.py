@@ -22,7 +22,7 @@ from search.models import QuerySet, TrainedReranker
 from search.reranking import learning
 from search.reranking.features import NAMES, feature_rows
 from search.reranking.learned import general_model
-from search.reranking.learning import Example, HeldOut, Live, Validation
+from search.reranking.learning import GENERAL_LIVE, OWN_LIVE, Example, HeldOut, Validation
 from search.reranking.ranking_models import RankingModel
 from search.types import Hit, Principal, SearchRequest
 
@@ -92,7 +92,7 @@ def train(query_set: QuerySet, *, name: str, work: bytes, hold: Hold) -> Trained
                 return None
             training = _next_fold(training, hold)
         model = learning.refined(
-            training.examples, general_model(), Live(), progress=partial(_advance, hold, _VALIDATED, 1.0)
+            training.examples, general_model(), OWN_LIVE, progress=partial(_advance, hold, _VALIDATED, 1.0)
         )
     except _Stopped:
         return None
@@ -100,7 +100,8 @@ def train(query_set: QuerySet, *, name: str, work: bytes, hold: Hold) -> Trained
 
 
 def _asked(query_set: QuerySet, hold: Hold) -> Training:
-    examples = judged_examples(query_set, progress=partial(_advance, hold, 0.0, _ASKED))
+    progress = partial(_advance, hold, 0.0, _ASKED)
+    examples = judged_examples(query_set, window=OWN_LIVE.window, progress=progress)
     if len(examples) < LEAST_QUERIES:
         raise lab.LabError(f"{len(examples)} queries find a judged document; {LEAST_QUERIES} are needed.")
     training = Training(tuple(examples))
@@ -113,7 +114,7 @@ def _next_fold(training: Training, hold: Hold) -> Training:
     step = (_VALIDATED - _ASKED) / learning.FOLDS
     first = _ASKED + fold * step
     progress = partial(_advance, hold, first, first + step)
-    found = learning.held_out(training.examples, general_model(), Live(), fold=fold, progress=progress)
+    found = learning.held_out(training.examples, general_model(), OWN_LIVE, fold=fold, progress=progress)
     training = replace(training, folds=(*training.folds, found))
     hold.keep(training.packed())
     return training
@@ -136,7 +137,7 @@ def _kept(query_set: QuerySet, name: str, training: Training, model: RankingMode
         features=list(NAMES),
         model=model.to_json(),
         query_count=len(training.examples),
-        **_shown(learning.validation(training.examples, training.folds, Live())),
+        **_shown(learning.validation(training.examples, training.folds, OWN_LIVE)),
     )
 
 
@@ -168,28 +169,30 @@ def _fold(found: Validation, fold: int) -> dict[str, float]:
 
 
 def judged_examples(
-    query_set: QuerySet, *, progress: Callable[[float], None] = lambda share: None
+    query_set: QuerySet, *, window: int, progress: Callable[[float], None] = lambda share: None
 ) -> list[Example]:
-    """The judged queries of a set with what the live profile finds for them, before any reranking."""
+    """The judged queries of a set with the first hits that the live profile finds, before any reranking."""
     graded = lab.judgements(query_set)
     queries = list(islice((query for query in query_set.queries.all() if query.pk in graded), MOST_QUERIES))
     tenant = query_set.tenant
     principal = Principal(tenant.pk, tenant.uuid, tuple(query_set.groups))
     examples: list[Example] = []
     for number, query in enumerate(queries, start=1):
-        hits = first_hits(principal, query.text, query.filters)
+        hits = first_hits(principal, query.text, query.filters, window=window)
         if hits:
             examples.append(judged_example(query.text, hits, graded[query.pk]))
         progress(number / len(queries))
     return examples
 
 
-def first_hits(principal: Principal, text: str, filters: Mapping[str, Any] | None) -> tuple[Hit, ...]:
+def first_hits(
+    principal: Principal, text: str, filters: Mapping[str, Any] | None, *, window: int
+) -> tuple[Hit, ...]:
     """What readers get, before any reranking, as far as a reranker sees."""
     request = SearchRequest(
         query=text,
         filters=filters,
-        top_k=Live().window,  # features are relative to the hits beside: learned from as many as are reranked
+        top_k=window,  # features are relative to the hits beside: learned from as many as are reranked
         rerank=False,
         highlight=False,
         with_total=False,
@@ -211,13 +214,17 @@ def judged_example(text: str, hits: Sequence[Hit], judgements: Judgements) -> Ex
 
 def train_general(groups: Sequence[Sequence[QuerySet]]) -> tuple[RankingModel, dict[str, dict[str, float]]]:
     """A model for corpora that were not seen; of each set nDCG@10 `before` and `after` by one without its group."""
-    judged = [[judged_examples(query_set) for query_set in group] for group in groups]
+    judged = [
+        [judged_examples(query_set, window=GENERAL_LIVE.window) for query_set in group] for group in groups
+    ]
     figures: dict[str, dict[str, float]] = {}
     for number, group in enumerate(groups):
         without = learning.general([sets for at, sets in enumerate(judged) if at != number])
         for query_set, examples in zip(group, judged[number], strict=True):
-            before = [learning.ndcg(example, None, Live()) for example in examples]
-            after = [learning.ndcg(example, without.score(example.rows), Live()) for example in examples]
+            before = [learning.ndcg(example, None, GENERAL_LIVE) for example in examples]
+            after = [
+                learning.ndcg(example, without.score(example.rows), GENERAL_LIVE) for example in examples
+            ]
             figures[f"{query_set.tenant.slug}/{query_set.name}"] = {
                 "queries": len(examples),
                 "before": round(float(np.mean(before)), 5),

@@ -1,4 +1,4 @@
-"""Documents and their editions."""
+"""Documents, their editions, and passages that are switched off."""
 
 from typing import ClassVar
 
@@ -120,3 +120,17 @@ class Edition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document_id}:{self.number}"
+
+
+class DisabledPassage(models.Model):
+    """A passage of a document that a content manager switched off: by its text, so that later editions leave it out as
+    well, as long as it says the same. `chunk_ids`: the chunks of live editions that have this text."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="disabled_passages")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="disabled_passages")
+    text = models.TextField()
+    chunk_ids = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.text[:80]

@@ -1,4 +1,4 @@
-"""What readers say about results and answers."""
+"""What readers say about results and answers, and which results they open."""
 
 from typing import ClassVar
 
@@ -10,6 +10,8 @@ from search.models.tenants import Tenant
 class Feedback(models.Model):
     """One reader's rating of a response, or of one document in it; a second one takes the place of the first.
 
+    A click is the weakest: that a document was opened from the results, with no word on whether it helped.
+
     `query` is kept only where the tenant says so, and only while the request is remembered.
     """
 
@@ -19,6 +21,7 @@ class Feedback(models.Model):
 
     class Rating(models.IntegerChoices):
         DOWN = -1
+        CLICK = 0
         UP = 1
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="feedback")

@@ -4,6 +4,7 @@ import uuid
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
@@ -32,7 +33,25 @@ class Tenant(models.Model):
     )
     keeps_queries = models.BooleanField(
         default=False,
-        help_text="Readers' ratings are kept with the words that they searched for, so that they can be judged by.",
+        help_text="What is searched for and asked is kept in the query log, with what was answered, until this is "
+        "switched off; so are readers' ratings, and which results they open, with the words, to be judged by.",
+    )
+    answers_near_questions = models.BooleanField(
+        default=True,
+        help_text="An answer that is still valid is also given to a question that asks the same in other words.",
+    )
+    monthly_token_budget = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Tokens of language models in a calendar month (UTC). Empty: no bound.",
+    )
+    monthly_cost_budget = models.DecimalField(
+        null=True,
+        blank=True,
+        max_digits=12,
+        decimal_places=2,
+        validators=[MinValueValidator(0)],
+        help_text="Their cost, in the currency of SEARCH_MODEL_PRICES. Models without a price are not asked then.",
     )
     content_version = models.BigIntegerField(default=0, editable=False)
     curation_version = models.BigIntegerField(default=0, editable=False)
@@ -86,6 +105,12 @@ class ApiKey(models.Model):
         default=list, help_text='Of "search", "ask", "documents", "sources", "profiles".'
     )
     groups = models.JSONField(default=list, blank=True, help_text="Access groups that the key holds.")
+    monthly_token_budget = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Of this key alone, within the tenant's. Empty: no bound."
+    )
+    monthly_cost_budget = models.DecimalField(
+        null=True, blank=True, max_digits=12, decimal_places=2, validators=[MinValueValidator(0)]
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

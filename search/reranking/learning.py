@@ -50,8 +50,12 @@ class Example:
 class Live:
     """How a reranker will be used: the window that it sees, and its part in the order."""
 
-    window: int = 20
-    blend: float = 0.5
+    window: int
+    blend: float
+
+
+GENERAL_LIVE = Live(20, 0.5)  # as the platform's settings are: a corpus that it has not seen is trusted less
+OWN_LIVE = Live(50, 0.7)
 
 
 @dataclass(frozen=True, slots=True)

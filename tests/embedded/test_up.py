@@ -103,6 +103,11 @@ def test_the_web_server_is_asked_at_an_address_that_answers(paths: Paths) -> Non
     assert Programs(Path("/checkout"), paths, {}).web(settings).argv[4:6] == ("--host", "0.0.0.0")
 
 
+def test_the_web_server_has_so_many_processes_as_are_named(paths: Paths) -> None:
+    web = Programs(Path("/checkout"), paths, {}).web(read_settings({"WEB_PROCESSES": "3"}))
+    assert web.argv[web.argv.index("--workers") + 1] == "3"
+
+
 def test_settings_name_the_number_that_is_none() -> None:
     with pytest.raises(EmbeddedError, match="WEB_PORT is 'http'"):
         read_settings({"WEB_PORT": "http"})

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from ingestion.models import Batch, IngestionTask, Source, SourceItem, StoredOriginal, SyncRun
-from search.models import Document, Edition, Membership, MetadataField, Tenant, User
+from search.models import Document, Edition, EvaluationRun, Membership, MetadataField, QuerySet, Tenant, User
 from tests.factories import accept, ingest, ingest_all
 
 pytestmark = pytest.mark.django_db
@@ -320,6 +320,10 @@ def test_the_first_page_counts_what_one_manages(
     accept(tenant, "a", "Text.")
     accept(other, "b", "Text.")
     SyncRun.objects.create(source=source(other, folder, "theirs"))
+    nightly_run(other, "Theirs", is_regression=True)
+    nightly_run(tenant, "Was worse", is_regression=True)
+    nightly_run(tenant, "Was worse", is_regression=False)
+    nightly_run(tenant, "Is worse", is_regression=True)
     response = manager.get("/admin/")
     assert {card["title"]: card["count"] for card in response.context["cards"]} == {
         "Live documents": 0,
@@ -327,8 +331,22 @@ def test_the_first_page_counts_what_one_manages(
         "Failed documents": 0,
         "Open tasks": 1,
         "Red expectations": 0,
+        "Query sets that got worse": 1,
     }
     assert "theirs" not in response.content.decode()
+
+
+def nightly_run(tenant: Tenant, name: str, *, is_regression: bool) -> None:
+    query_set, _ = QuerySet.objects.get_or_create(tenant=tenant, name=name, runs_nightly=True)
+    EvaluationRun.objects.create(
+        query_set=query_set,
+        mode="hybrid",
+        profile_name="default",
+        settings={},
+        is_nightly=True,
+        is_regression=is_regression,
+        state=EvaluationRun.State.DONE,
+    )
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -83,3 +83,19 @@ def test_a_question_that_does_not_say_whether_it_has_an_answer_is_an_error(quest
     write_lines(questions / "queries.jsonl", [{"_id": "1", "text": "Why?", "answers": ["so"]}])
     with pytest.raises(CommandError, match="'1' does not say"):
         evaluate(questions)
+
+
+def test_a_doubles_falsehoods_and_foreign_markers_are_counted(questions: Path) -> None:
+    asked = [
+        {"_id": str(number), "text": f"How far does pump {name} lift?", "answers": ["40"], "answerable": True}
+        for number, name in enumerate(("alpha", "beta", "lambda", "red"))
+    ]
+    write_lines(questions / "queries.jsonl", asked)
+    written = evaluate(questions, "--double")
+    assert written["settings"]["generator"] == "a double on loopback"
+    found = written["datasets"]["tiny"]
+    told = found["told"]
+    assert told["false_claims"] > 0
+    assert told["marked"] == told["false_claims"] == found["false_claims"]
+    assert told["others_marked"] == 0 < told["quoted"]
+    assert told["foreign_removed"] == told["foreign_markers"] > 0 == found["foreign_citations"]

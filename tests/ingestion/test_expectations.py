@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from ingestion import doorbell, jobs
 from ingestion.models import ExpectationWatch, IngestionTask, Source, SyncRun
-from ingestion.services import expectations, sources, sync
+from ingestion.services import documents, expectations, sources, sync
 from search.exceptions import GenerationUnavailable, OpenSearchUnavailable
-from search.expectations import check
+from search.expectations import Verdict, check
 from search.metrics import EXPECTATIONS_RED
 from search.models import Document, Expectation, Membership, Profile, Tenant, User
 from search.thesauri import synonyms_changed
-from tests.factories import accept, ingest, ingest_all
+from tests.factories import accept, authorization, ingest, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
 LEAVE = "Annual leave is 30 days a year."
@@ -83,11 +83,33 @@ def test_they_wait_until_nothing_is_being_taken_in_but_not_for_ever(
     synonyms_changed(tenant.pk)
     ExpectationWatch.objects.update(due_at=timezone.now())
     assert expectations.due() == []
-    ExpectationWatch.objects.update(ended_at=timezone.now() - expectations.NEVER_QUIET)
+    assert ExpectationWatch.objects.get().waiting_since
+    assert expectations.due() == []
+    ExpectationWatch.objects.update(waiting_since=timezone.now() - expectations.NEVER_QUIET)
     assert expectations.due() == [tenant.pk]
-    ExpectationWatch.objects.update(ended_at=timezone.now())
+    ExpectationWatch.objects.update(waiting_since=timezone.now())
     IngestionTask.objects.filter(pk=accepted.task.pk).update(due_at=timezone.now() + timedelta(minutes=1))
     assert expectations.due() == [tenant.pk]  # it failed, and waits to be tried again
+
+
+def test_what_was_changed_is_asked_about_first(
+    tenant: Tenant, leave: Expectation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bonus = ingest(tenant, "bonus", "The bonus is 100 euros.").document
+    one = Expectation.objects.create(tenant=tenant, question="bonus", document=bonus)
+    ask(tenant)
+    asked: list[int] = []
+
+    def noted(expectation: Expectation) -> Verdict:
+        asked.append(expectation.pk)
+        return check(expectation)
+
+    monkeypatch.setattr(expectations, "check", noted)
+    ingest(tenant, "bonus", "The bonus is 50 euros.")
+    ask(tenant)
+    ingest(tenant, "other", "Something else.")
+    ask(tenant)
+    assert asked == [one.pk, leave.pk] * 2
 
 
 def test_an_open_sync_is_waited_for(tenant: Tenant, leave: Expectation, tmp_path: Path) -> None:
@@ -133,6 +155,27 @@ def _sync(source: Source) -> None:
     ingest_all(source.tenant)
 
 
+def test_what_is_missed_while_something_comes_in_is_asked_again_when_it_is_there(
+    tenant: Tenant, leave: Expectation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(tenant)
+    documents.delete(Document.objects.get())
+    ingest_all(tenant)
+
+    def comes_back(expectation: Expectation) -> Any:
+        verdict = check(expectation)
+        accept(tenant, "leave", LEAVE)
+        return verdict
+
+    monkeypatch.setattr(expectations, "check", comes_back)
+    ask(tenant)
+    monkeypatch.setattr(expectations, "check", check)
+    assert state(leave) == "green"
+    ingest_all(tenant)
+    ask(tenant)
+    assert (state(leave), expectations.due()) == ("green", [])
+
+
 def test_another_worker_finds_nothing_to_do_until_the_lease_has_run_out(
     tenant: Tenant, leave: Expectation
 ) -> None:
@@ -156,7 +199,9 @@ def test_a_stopped_worker_leaves_them_due(
 def test_an_outage_puts_off_what_needs_it_and_says_why(
     tenant: Tenant, leave: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Expectation.objects.create(tenant=tenant, question="leave?", kind="contains", text="30 days")
+    asked = Expectation.objects.create(
+        tenant=tenant, question="How long is annual leave?", kind="contains", text="30 days"
+    )
 
     def down(expectation: Expectation, **_: Any) -> Any:
         if expectation.pk == asked.pk:
@@ -186,7 +231,8 @@ def test_one_that_nobody_can_ask_does_not_keep_the_others_waiting(
 
     monkeypatch.setattr(expectations, "check", fails)
     ask(tenant)
-    assert (state(leave), ExpectationWatch.objects.get().reason) == ("untried", "RuntimeError: a bug")
+    watch = ExpectationWatch.objects.get()
+    assert (state(leave), watch.reason[:12], watch.lease_token) == ("untried", "It broke off", None)
     ask(tenant)
     assert state(leave) == "green"
 
@@ -263,3 +309,52 @@ def test_a_manager_sees_and_names_nothing_of_another_tenant(
     said = FORM | {"tenant": other.pk, "question": "q", "document": leave.document_id}
     assert "Select a valid choice" in client.post("/admin/search/expectation/add/", said).content.decode()
     assert Expectation.objects.count() == 1
+
+
+def test_the_api_makes_lists_asks_and_puts_back(client: Client, tenant: Tenant, leave: Expectation) -> None:
+    key = authorization(tenant, scopes=("explain", "documents"))
+    json_body: Any = {"content_type": "application/json", "headers": key}
+    address = "/api/v1/expectations"
+    said = {"question": "days of leave", "kind": "contains", "text": "30 days"}
+    for wrong, field in (
+        (said | {"text": " "}, "text"),
+        (said | {"kind": "cites"}, "document"),
+        (said | {"document": "gone"}, "document"),
+    ):
+        refused = client.post(address, wrong, **json_body)
+        assert (refused.status_code, list(refused.json()["fields"])) == (400, [field])
+    made = client.post(address, said, **json_body)
+    assert (made.status_code, made.json()["state"]) == (201, "untried")
+    ask(tenant)
+    listed = client.get(address, headers=key).json()["expectations"]
+    assert [(one["kind"], one["document"], one["state"]) for one in listed] == [
+        ("finds", "leave", "green"),
+        ("contains", None, "green"),
+    ]
+    ingest(tenant, "leave", LEAVE.replace("30", "25"))
+    ask(tenant)
+    one = client.get(f"{address}/{made.json()['id']}", headers=key).json()
+    assert (one["state"], one["stage"], one["former_editions"][0]["document"]) == ("red", "not_said", "leave")
+    back = client.post(f"{address}/{made.json()['id']}/put-back", headers=key)
+    assert (back.status_code, len(back.json()["tasks"])) == (202, 1)
+    ingest_all(tenant)
+    assert client.post(f"{address}/ask", headers=key).json() == {"asked": 2}
+    ask(tenant)
+    assert client.get(f"{address}/{made.json()['id']}", headers=key).json()["state"] == "green"
+    assert client.delete(f"{address}/{made.json()['id']}", headers=key).status_code == 204
+
+
+def test_the_api_keeps_to_the_keys_tenant_and_scopes(
+    client: Client, tenant: Tenant, leave: Expectation
+) -> None:
+    other = authorization(Tenant.objects.create(slug="other", name="Other"), scopes=("explain", "documents"))
+    one = f"/api/v1/expectations/{leave.pk}"
+    assert client.get("/api/v1/expectations", headers=other).json() == {"expectations": []}
+    assert client.get(one, headers=other).status_code == 404
+    assert client.delete(one, headers=other).status_code == 404
+    assert client.post(f"{one}/put-back", headers=other).status_code == 404
+    assert client.post("/api/v1/expectations/ask", headers=other).json() == {"asked": 0}
+    reader = authorization(tenant, scopes=("search",))
+    assert client.get("/api/v1/expectations", headers=reader).status_code == 403
+    explainer = authorization(tenant, scopes=("explain",))
+    assert client.post(f"{one}/put-back", headers=explainer).status_code == 403

@@ -73,3 +73,11 @@ def test_a_hundred_fields_are_the_most() -> None:
 def test_metadata_lies_in_the_index_by_type() -> None:
     schema = {"year": NUMBER, "area": KEYWORD}
     assert indexed({"year": 2025, "area": None, "unknown": 1}, schema) == {"number": {"year": 2025}}
+
+
+def test_dates_lie_in_the_index_as_the_engine_reads_them() -> None:
+    written = ["2024-01-31", "2024-01-31 10:00", "2024-01-31T10:00:00+00:00:30", None]
+    read = ["2024-01-31", "2024-01-31T10:00:00+00:00", "2024-01-31T09:59:30+00:00"]
+    assert indexed({"due": written, "start": written[1]}, {"due": DATE, "start": DATE}) == {
+        "date": {"due": read, "start": read[1]}
+    }

@@ -22,7 +22,7 @@ SCOPE = CacheScope(
     content_version=1,
     curation="1.0",
     access="a",
-    request={"query": "x", "top_k": 10},
+    request={"question": "x", "top_k": 10},
     filters=None,
     profile=RetrievalSettings(),
     fusion=FusionSpec(Fusion.MIN_MAX, 0.45, 60, 0.1),
@@ -40,7 +40,7 @@ SCOPE = CacheScope(
         {"content_version": 2},
         {"curation": "1.1"},
         {"access": "b"},
-        {"request": {"query": "x", "top_k": 11}},
+        {"request": {"question": "x", "top_k": 11}},
         {"filters": {"field": "f", "op": "eq", "value": 1}},
         {"profile": RetrievalSettings(version=2)},
         {"profile": RetrievalSettings(k=100)},
@@ -53,6 +53,13 @@ SCOPE = CacheScope(
 )
 def test_each_field_of_the_scope_makes_another_key(change: dict[str, Any]) -> None:
     assert replace(SCOPE, **change).key() != SCOPE.key()
+    assert replace(SCOPE, **change).without_question() != SCOPE.without_question()
+
+
+def test_only_the_question_may_differ_between_near_ones() -> None:
+    other = replace(SCOPE, request={"question": "y", "top_k": 10})
+    assert other.key() != SCOPE.key()
+    assert other.without_question() == SCOPE.without_question()
 
 
 def test_every_field_of_the_scope_has_its_test() -> None:

@@ -8,8 +8,11 @@ import openai
 import pytest
 
 from bench.doubles import ChatDouble
+from search.chat import ChatDialect
 from search.context import REFUSAL
+from search.exceptions import GenerationUnavailable
 from search.models import Profile, Tenant
+from search.shared_flights import RESTARTED
 from tests.factories import accept, authorization, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -249,3 +252,10 @@ def test_another_origin_that_is_allowed_may_chat(corpus: Tenant, server: str, se
 def test_other_paths_are_not_found_as_json(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="ragsite", input="x")
+
+
+def test_an_answer_that_begins_anew_in_another_process_is_an_error_since_words_can_not_be_taken_back() -> (
+    None
+):
+    with pytest.raises(GenerationUnavailable):
+        ChatDialect("ragsite", "1", has_usage=False).message(RESTARTED)

@@ -125,3 +125,29 @@ def test_a_hit_runs_on_into_its_neighbours_without_saying_twice_what_they_share(
     text = widened(replace(hit, ordinal=3)).text
     assert text == "First one. Shared before.\nThe hit. Shared after.\nLast one."
     assert widened(make_hit(1, "alone")).text == "alone"
+
+
+def beside(number: int, text: str, ordinal: int, *neighbours: Neighbour) -> Hit:
+    """Hits with the same number are passages of one document."""
+    return replace(make_hit(number, text, neighbours=neighbours), ordinal=ordinal)
+
+
+def test_no_neighbour_keeps_a_hit_out() -> None:
+    first = beside(1, "one two", 3, Neighbour(2, "before it"), Neighbour(4, "after it"))
+    second = make_hit(2, "three four")
+    assert numbered([first, second], budget=4) == [(1, "one two"), (2, "three four")]
+    assert numbered([first, second], budget=6) == [(1, "before it\none two"), (2, "three four")]
+    assert numbered([first, second], budget=9) == [(1, "before it\none two\nafter it"), (2, "three four")]
+
+
+def test_the_nearest_neighbours_come_first_without_a_gap() -> None:
+    far, near, long = Neighbour(1, "far"), Neighbour(2, "near"), Neighbour(2, "long " * 9)
+    assert numbered([beside(1, "hit", 3, far, near)], budget=2) == [(1, "near\nhit")]
+    assert numbered([beside(1, "hit", 3, far, near)], budget=3) == [(1, "far\nnear\nhit")]
+    assert numbered([beside(1, "hit", 3, far, long)], budget=3) == [(1, "hit")]
+
+
+def test_what_is_a_hit_itself_is_no_neighbour_of_another() -> None:
+    first = beside(1, "one two", 3, Neighbour(4, "three four"))
+    second = replace(make_hit(2, "three four"), document=first.document, ordinal=4)
+    assert numbered([first, second], budget=100) == [(1, "one two"), (2, "three four")]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from search import facets
-from search.exceptions import InvalidRequest
+from search.exceptions import InvalidFilter, InvalidRequest
 from search.filters import schema_of, to_clause
 from search.types import FacetRequest
 
@@ -117,3 +117,15 @@ def test_a_selected_range_of_numbers_may_be_open() -> None:
 def test_a_selection_that_does_not_fit_its_field_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidRequest):
         facets.selections({field: [value]}, SCHEMA)
+
+
+def test_a_hundred_values_may_be_selected_of_all_facets_together() -> None:
+    chosen: dict[str, list[Any]] = {
+        "team": ["hr"] * 30,
+        "year": [2024] * 30,
+        "due": ["2024"] * 30,
+        "metadata.team": ["it"] * 10,
+    }
+    assert facets.selections(chosen, SCHEMA).keys() == chosen.keys()
+    with pytest.raises(InvalidFilter, match="100 values"):
+        facets.selections(chosen | {"draft": [True]}, SCHEMA)

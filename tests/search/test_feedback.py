@@ -167,6 +167,7 @@ def test_a_thumb_by_script_needs_no_page(corpus: Tenant, client: Client) -> None
         {"request_id": "x", "up": ""},
         {"request_id": str(uuid4())},
         {"request_id": str(uuid4()), "up": "", "down": ""},
+        {"request_id": str(uuid4()), "up": "leave", "click": "leave"},
     ],
 )
 def test_a_thumb_that_the_page_would_not_send_is_a_400(
@@ -178,3 +179,46 @@ def test_a_thumb_that_the_page_would_not_send_is_a_400(
 def test_a_private_page_takes_no_thumb_of_a_stranger(corpus: Tenant, client: Client) -> None:
     Tenant.objects.update(is_public=False)
     assert client.post("/t/acme/feedback", {"request_id": str(uuid4()), "up": ""}).status_code == 404
+
+
+def test_a_click_is_kept_with_its_words_and_gives_way_to_a_thumb(corpus: Tenant, client: Client) -> None:
+    request_id = searched(client, corpus)
+    for rating, kept in (("click", 0), ("up", 1), ("click", 1)):
+        body = {"request_id": request_id, "document": "leave", "rating": rating}
+        response = post(client, corpus, "feedback", body)
+        assert (response.status_code, response.json()["rating"]) == (201, kept)
+        row = Feedback.objects.get()
+        assert (row.rating, row.query, row.document) == (kept, "parental leave", "leave")
+
+
+def test_a_click_that_says_nothing_is_refused(corpus: Tenant, client: Client) -> None:
+    request_id = searched(client, corpus)
+    for body in (
+        {"request_id": request_id, "rating": "click"},  # on no document
+        {"request_id": str(uuid4()), "document": "leave", "rating": "click"},  # of a search that nobody made
+        {"request_id": request_id, "document": "secret", "rating": "click"},
+    ):
+        assert post(client, corpus, "feedback", body).status_code == 400
+    Tenant.objects.update(keeps_queries=False)
+    forget_tenants()
+    assert (
+        post(
+            client,
+            corpus,
+            "feedback",
+            {"request_id": searched(client, corpus), "document": "leave", "rating": "click"},
+        ).status_code
+        == 400
+    )
+    assert not Feedback.objects.exists()
+
+
+def test_the_page_tells_of_clicks_only_where_queries_are_kept(corpus: Tenant, client: Client) -> None:
+    page = client.get("/t/acme/", {"q": "parental leave"})
+    assert "data-keeps-clicks" in page.content.decode()
+    form = {"request_id": page.context["result"]["request_id"], "click": "leave", "next": "/t/acme/"}
+    assert client.post("/t/acme/feedback", form).status_code == 204
+    assert (Feedback.objects.get().rating, Feedback.objects.get().query) == (0, "parental leave")
+    Tenant.objects.update(keeps_queries=False)
+    forget_tenants()
+    assert "data-keeps-clicks" not in client.get("/t/acme/", {"q": "parental leave"}).content.decode()

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from search.exceptions import InvalidFilter
-from search.filters import door, parse, schema_of, to_clause
+from search.filters import MAX_CONDITIONS, door, parse, schema_of, to_clause
 from search.types import Principal
 
 SCHEMA = schema_of(
@@ -142,3 +142,40 @@ def test_the_callers_filter_can_only_narrow_the_door() -> None:
     clauses = door(principal, now=NOW, filters=everything)["bool"]["filter"]
     assert {"terms": {"access": ["*"]}} in clauses
     assert len(clauses) == 3
+
+
+@pytest.mark.parametrize("op", ["eq", "gt", "gte", "lt", "lte"])
+def test_the_last_day_there_is_may_be_filtered_by(op: str) -> None:
+    schema = schema_of([("due", "date")])
+    node = parse({"field": "due", "op": op, "value": "9999-12-31"}, schema)
+    assert node is not None
+    [bounds] = to_clause(node)["range"].values()
+    assert all(bound.startswith("9999-12-31") for bound in bounds.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("2024-01-01T00:00:00+00:00:30", "2023-12-31T23:59:30+00:00"),
+        ("2024-01-01T00:00:00-05:30", "2024-01-01T05:30:00+00:00"),
+        ("2024-01-01 10:00", "2024-01-01T10:00:00+00:00"),
+    ],
+)
+def test_a_moment_is_sent_as_the_engine_reads_it(written: str, sent: str) -> None:
+    bounds = clause({"field": "due", "op": "gt", "value": written})["range"]["metadata.date.due"]
+    assert bounds == {"gt": sent}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_moment_outside_the_years_that_there_are_is_refused(moment: str) -> None:
+    with pytest.raises(InvalidFilter, match="date values are taken"):
+        parse({"field": "due", "op": "eq", "value": moment}, SCHEMA)
+
+
+@pytest.mark.parametrize("op", ["in", "nin"])
+def test_each_date_of_a_list_is_a_condition(op: str) -> None:
+    days = [f"{year}-01-31" for year in range(2000, 2000 + MAX_CONDITIONS)]
+    with pytest.raises(InvalidFilter, match="each date of a list"):
+        parse({"and": [{"field": "due", "op": op, "value": days}]}, SCHEMA)
+    assert parse({"field": "due", "op": op, "value": days}, SCHEMA)
+    assert parse({"field": "area", "op": op, "value": [*days, *map(str, range(900))]}, SCHEMA)

@@ -5,15 +5,17 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import openai
 import pytest
 
 from bench.doubles import ChatDouble
-from search import answers, caches
+from search import answers, redis_cache
 from search.follow_ups import BY_RULE, rule, with_standalone_question
 from search.generation import ExtractiveGenerator, OpenAIGenerator
 from search.models import Tenant
+from search.redis_cache import Entry
 from search.types import AskRequest, Message, Principal
 from tests.factories import accept, authorization, ingest_all
 
@@ -177,13 +179,18 @@ def test_the_messages_before_are_kept_nowhere(
 ) -> None:
     Tenant.objects.update(keeps_queries=True)
     kept: list[str] = []
-    write = caches._write
+    write, write_unlisted = redis_cache.write, redis_cache.write_unlisted
 
-    def written(key: str, body: bytes, *, ttl_seconds: float) -> None:
-        kept.append(f"{key}{body!r}")
-        write(key, body, ttl_seconds=ttl_seconds)
+    def written(name: str, tenant: UUID, entry: Entry, body: bytes, *, ttl_seconds: float) -> None:
+        kept.append(f"{entry}{body!r}")
+        write(name, tenant, entry, body, ttl_seconds=ttl_seconds)
 
-    monkeypatch.setattr(caches, "_write", written)
+    def written_unlisted(name: str, tenant: UUID, digest: str, body: bytes, *, ttl_seconds: float) -> None:
+        kept.append(f"{digest}{body!r}")
+        write_unlisted(name, tenant, digest, body, ttl_seconds=ttl_seconds)
+
+    monkeypatch.setattr(redis_cache, "write", written)
+    monkeypatch.setattr(redis_cache, "write_unlisted", written_unlisted)
     history = (Message("user", "Is parental leave paid to Aurelia Lindqvist?"),)
     request = AskRequest("How long does it last?", history=history)
     for cache in ("none", "response"):

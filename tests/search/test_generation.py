@@ -1,8 +1,10 @@
 """Generators: one contract for both, then what only the openai client can go wrong with, against the double."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +12,15 @@ import pytest
 from bench.doubles import ChatDouble
 from search.context import REFUSAL, Prompt, build_prompt
 from search.exceptions import GenerationUnavailable
-from search.generation import ExtractiveGenerator, Generator, OpenAIGenerator, get_generator
+from search.generation import (
+    AzureOpenAIGenerator,
+    ExtractiveGenerator,
+    Generator,
+    OpenAIGenerator,
+    generator_settings,
+    get_generator,
+    openai,
+)
 from search.generations import Piece, Usage
 from tests.search.passages import make_passages
 
@@ -89,10 +99,45 @@ def test_an_error_of_the_server_is_generation_unavailable(status: int, double: C
         pieces(generator_for(double))
 
 
-def test_a_passing_error_is_tried_again(double: ChatDouble) -> None:
-    double.fail_next(503)
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+def test_a_passing_error_is_tried_again(status: int, double: ChatDouble) -> None:
+    double.fail_next(status)
     assert generator_for(double, max_retries=1).generate(PROMPT).text.endswith("[1].")
     assert len(double.requests) == 2
+
+
+def test_an_error_that_will_not_pass_is_not_tried_again(double: ChatDouble) -> None:
+    double.fail_next(401)
+    with pytest.raises(GenerationUnavailable, match="401"):
+        generator_for(double, max_retries=3).generate(PROMPT)
+    assert len(double.requests) == 1
+
+
+@pytest.mark.parametrize(("tokens", "attempts"), [(0, 3), (3, 1)])
+def test_an_answer_that_has_begun_is_not_begun_again(tokens: int, attempts: int, double: ChatDouble) -> None:
+    double.break_after_tokens = tokens
+    with pytest.raises(GenerationUnavailable):
+        pieces(generator_for(double, max_retries=2))
+    assert len(double.requests) == attempts
+
+
+def test_a_server_says_how_long_to_wait_unless_that_is_beyond_the_deadline(double: ChatDouble) -> None:
+    double.fail_next(429, headers={"Retry-After": "1"})
+    started = time.monotonic()
+    assert generator_for(double, max_retries=1).generate(PROMPT).text
+    assert time.monotonic() - started >= 1
+    double.fail_next(429, headers={"Retry-After": "600"})
+    with pytest.raises(GenerationUnavailable):
+        generator_for(double, max_retries=1).generate(PROMPT)
+    assert time.monotonic() - started < 3
+
+
+def test_a_pause_is_at_random_within_a_bound_that_grows() -> None:
+    pauses = [openai._pause_seconds(openai._Passing("x"), attempt) for attempt in [0] * 200 + [9] * 200]
+    assert all(0 <= pause <= 0.5 for pause in pauses[:200])
+    assert all(0 <= pause <= 4 for pause in pauses[200:])
+    assert len(set(pauses)) > 300
+    assert max(pauses) > 2
 
 
 def test_a_server_that_is_not_there_is_generation_unavailable() -> None:
@@ -109,6 +154,78 @@ def test_a_slow_model_is_given_up_at_the_deadline_of_the_whole_answer(double: Ch
     with pytest.raises(GenerationUnavailable, match="in time"):
         pieces(generator_for(double, timeout=0.5))
     assert time.monotonic() - started < 1.5
+
+
+def test_a_model_that_does_not_begin_is_given_up_before_the_whole_deadline(double: ChatDouble) -> None:
+    double.seconds_before = 5
+    started = time.monotonic()
+    with pytest.raises(GenerationUnavailable, match="in time"):
+        pieces(generator_for(double, timeout=5, first_token_timeout=0.3))
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_model_that_has_begun_may_take_longer_than_its_first_token(double: ChatDouble) -> None:
+    double.seconds_per_token = 0.1
+    assert "".join(piece.text for piece in pieces(generator_for(double, first_token_timeout=0.3)))
+
+
+def test_a_connection_that_is_not_accepted_is_given_up(double: ChatDouble) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        others = [socket.socket() for _ in range(4)]
+        for other in others:
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        started = time.monotonic()
+        with pytest.raises(GenerationUnavailable):
+            pieces(OpenAIGenerator(model="m", base_url=url, max_retries=0, connect_timeout=0.3))
+        assert time.monotonic() - started < 2
+        for other in others:
+            other.close()
+
+
+def test_so_many_calls_at_once_and_the_next_one_waits(double: ChatDouble) -> None:
+    generator = generator_for(double, max_concurrent=2)
+    double.paused = True
+    with ThreadPoolExecutor(5) as threads:
+        answers = [threads.submit(generator.generate, PROMPT) for _ in range(5)]
+        time.sleep(0.5)
+        assert (len(double.requests), generator.places.is_full) == (2, True)
+        double.paused = False
+        assert len({answer.result(10).text for answer in answers}) == 1
+    assert len(double.requests) == 5
+    assert not generator.places.is_full
+
+
+def test_who_leaves_the_queue_takes_no_place_with_it(double: ChatDouble) -> None:
+    generator = generator_for(double, max_concurrent=1)
+
+    async def leave() -> None:
+        double.paused = True
+        first = asyncio.create_task(_all(generator))
+        waiting = [asyncio.create_task(_all(generator)) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        waiting[0].cancel()
+        double.paused = False
+        await first
+        await asyncio.gather(*waiting[1:])
+
+    asyncio.run(leave())
+    assert len(double.requests) == 3
+    assert not generator.places.is_full
+
+
+async def _all(generator: OpenAIGenerator) -> str:
+    return "".join([piece.text async for piece in generator.stream(PROMPT)])
+
+
+def test_azure_is_asked_by_deployment_and_version(double: ChatDouble) -> None:
+    endpoint = double.base_url.removesuffix("/v1")
+    generator = AzureOpenAIGenerator(model="mini", base_url=endpoint, api_key="k", max_retries=0)
+    assert generator.generate(PROMPT).model == "mini"
+    assert double.paths == ["/openai/deployments/mini/chat/completions?api-version=2024-10-21"]
 
 
 @pytest.mark.parametrize("tokens", [0, 3])
@@ -159,3 +276,12 @@ def test_the_settings_name_the_generator_and_a_change_builds_another(settings: A
 
 def test_a_key_is_never_printed() -> None:
     assert "secret" not in repr(OpenAIGenerator(model="m", api_key="secret"))
+
+
+def test_secrets_are_no_part_of_what_answers_depend_on(settings: Any) -> None:
+    providers = [{"name": "a", "model": "m", "api_key": "secret-1"}, {"name": "b", "model": "n"}]
+    for options in ({"model": "m", "api_key": "secret-1"}, {"providers": providers}):
+        settings.SEARCH_GENERATOR = {"BACKEND": "x", "OPTIONS": options}
+        told = generator_settings()
+        assert "secret-1" not in told
+        assert '"model":"m"' in told

@@ -176,3 +176,27 @@ def test_readers_thumbs_become_grades_by_majority(query_set: QuerySet, tenant: T
     made.refresh_from_db()
     assert made.filters is not None
     assert set(query_set.queries.values_list("text", flat=True)) == {"water", "new words"}
+
+
+def test_clicks_become_the_weakest_grades(query_set: QuerySet, tenant: Tenant) -> None:
+    made = JudgedQuery.objects.create(query_set=query_set, public_id="q", text="water")
+    judging.judge(made, "by hand", 4)
+    Judgement.objects.create(query=made, document="imported", grade=0, origin=Judgement.Origin.IMPORT)
+    votes = [("p1", 0), ("p1", 0), ("p2", 0), ("p2", -1), ("draw", 1), ("draw", -1), ("draw", 0)]
+    votes += [("by hand", 0), ("imported", 0)]
+    for number, (document, rating) in enumerate(votes):
+        thumb(tenant, number, "water", document, rating)
+    thumb(tenant, 90, "new words", "p1", 0)
+    kept = judging.keep_feedback(query_set)
+    assert (kept.queries, kept.judgements) == (2, 4)
+    graded = {
+        "by hand": (4, "manual"),
+        "imported": (0, "import"),
+        "p1": (1, "click"),
+        "p2": (0, "feedback"),
+        "draw": (1, "click"),
+    }
+    assert grades(query_set, "q") == graded
+    thumb(tenant, 91, "water", "p1", 1)
+    judging.keep_feedback(query_set)
+    assert grades(query_set, "q") == graded | {"p1": (2, "feedback")}

@@ -1,13 +1,17 @@
 """What people type beside words, on the real node: quotes, a minus, conditions, and queries too long for the engine."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from search import services
-from search.models import Tenant
-from search.types import Mode, Principal, SearchRequest
-from search.understanding import MAX_TYPED_WORDS
+from search.facets import MAX_SELECTED, MAX_SELECTIONS
+from search.filters import MAX_CONDITIONS
+from search.mapping import ANALYZERS
+from search.models import SynonymSet, Tenant
+from search.types import FacetRequest, Mode, Principal, SearchRequest
+from search.understanding import MAX_OPERATORS, MAX_TYPED_WORDS
 from tests.factories import accept, ingest_all
 
 pytestmark = pytest.mark.usefixtures("main_job")
@@ -93,16 +97,58 @@ def test_no_query_is_too_long_for_the_engine(query: str, corpus: Tenant, princip
     assert search(principal, query[:2000], mode=Mode.LEXICAL)["degraded"] == []
 
 
-def test_all_languages_with_all_operators_stay_under_the_engines_limit(
-    corpus: Tenant, principal: Principal
-) -> None:
-    from search.mapping import ANALYZERS
+def speak(tenant: Tenant, languages: Iterable[str]) -> None:
+    """The index holds documents in these languages, as far as a query knows."""
+    tenant.refresh_from_db()
+    assert tenant.live_index is not None
+    tenant.live_index.languages = list(languages)
+    tenant.live_index.save()
 
-    corpus.refresh_from_db()
-    assert corpus.live_index is not None
-    corpus.live_index.languages = list(ANALYZERS)
-    corpus.live_index.save()
-    typed = '"first start of it" ' * 12 + " ".join(f"word{n}" for n in range(MAX_TYPED_WORDS))
-    assert len(search(principal, typed, mode=Mode.LEXICAL)["query"]["phrases"]) == 12
+
+def test_prose_in_all_languages_stays_under_the_engines_limit(corpus: Tenant, principal: Principal) -> None:
+    speak(corpus, ANALYZERS)
     prose = " ".join(f"word{n}" for n in range(200))
     assert search(principal, prose, mode=Mode.LEXICAL)["degraded"] == []
+
+
+PHRASES = " ".join(f'"word{n} stands beside it"' for n in range(MAX_OPERATORS))
+TYPED = " ".join(f"word{n}" for n in range(MAX_TYPED_WORDS))
+CHINESE = "".join(chr(0x4E00 + n) for n in range(900))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("languages", "query"),
+    [
+        (tuple(ANALYZERS), f"{PHRASES} {TYPED}"),
+        (("zh", "ja", "ko"), f"{PHRASES} {CHINESE}"),
+        (("zh",), f"{PHRASES} {CHINESE}"),
+    ],
+    ids=["all", "three of letters", "letters"],
+)
+def test_everything_at_its_limit_at_once_stays_under_the_engines(
+    languages: tuple[str, ...], query: str, mode: Mode, corpus: Tenant, principal: Principal
+) -> None:
+    accept(corpus, "dated", "word1", metadata={"due": "2001-01-31"})
+    ingest_all(corpus)
+    speak(corpus, languages)
+    rules = [f"word{n}, one{n}, two{n}, three{n}, four{n}" for n in range(MAX_TYPED_WORDS)]
+    letters = [f"{letter}, {letter}{letter}, {letter}一" for letter in CHINESE[1:60]]
+    SynonymSet.objects.create(tenant=corpus, language="", rules="\n".join(rules + letters))
+    days = [f"{2000 + year}-01-31" for year in range(MAX_CONDITIONS)]
+    selected = {
+        "due": [str(2000 + year) for year in range(MAX_SELECTED)],
+        "year": [f"{year}..{year + 1}" for year in range(MAX_SELECTED)],
+        "published_at": [f"{2000 + year}-01" for year in range(MAX_SELECTED)],
+        "area": [str(year) for year in range(MAX_SELECTIONS - 3 * MAX_SELECTED)],
+    }
+    body = search(
+        principal,
+        query,
+        mode=mode,
+        filters={"field": "due", "op": "in", "value": days},
+        facet_filters=selected,
+        facets=tuple(FacetRequest(name) for name in selected),
+    )
+    assert len(body["query"]["phrases"]) == MAX_OPERATORS
+    assert body["degraded"] == []

@@ -182,6 +182,22 @@ def test_an_answer_links_its_markers_and_escapes_the_rest() -> None:
     assert [source.href for source in view.sources] == ["/d?id=x&at=0#passage-0"]
 
 
+@pytest.mark.parametrize(
+    ("cache", "seconds", "told"),
+    [
+        ("response", 3.2, "Given a moment ago to this question"),
+        ("semantic", 61.0, "Given 1 minute ago to “What is <it>?”"),
+        ("semantic", 7300.0, "Given 2 hours ago to “What is <it>?”"),
+    ],
+)
+def test_an_answer_from_a_cache_says_its_age_and_its_question(cache: str, seconds: float, told: str) -> None:
+    body = {"answer": "It runs.", "citations": [], "refused": False, "request_id": "r", "generator": "m"}
+    body |= {"degraded": [], "unsupported": [], "cache": cache}
+    assert page.answer_view(body, document_url="/d").cached == ""
+    body["cached"] = {"question": "What is <it>?", "age_seconds": seconds}
+    assert page.answer_view(body, document_url="/d").cached == told
+
+
 def test_a_sentence_without_support_is_marked_and_says_why() -> None:
     one = {"sentence": "It costs <b>9</b>.", "reason": "number", "removed": False}
     gone = {"sentence": "It is red.", "reason": "word", "removed": True}

@@ -16,8 +16,10 @@ from search.models import (
     QuerySet,
     SearchIndex,
     Tenant,
+    TrainedReranker,
     User,
 )
+from search.reranking.learning import OWN_LIVE
 
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on"}
@@ -119,3 +121,23 @@ def test_an_unknown_reranker_is_an_error_of_its_field(boss: Client, draft: Profi
     assert answer.status_code == 200
     assert "There is no trained reranker &#x27;own@9&#x27;" in answer.content.decode()
     assert Profile.objects.count() == 1
+
+
+def test_a_trained_reranker_comes_into_a_draft_of_what_is_live(boss: Client, draft: Profile) -> None:
+    Profile.objects.filter(pk=draft.pk).update(state=Profile.State.LIVE)
+    reranker = TrainedReranker.objects.create(
+        tenant=draft.tenant, features=[], model={}, query_count=20, before=0.5, after=0.6, p=0.01
+    )
+    address = f"/admin/search/trainedreranker/{reranker.pk}/draft/"
+    assert boss.get(address).status_code == 200  # the dialog alone does nothing
+    assert Profile.objects.count() == 1
+    response = boss.post(address, DIALOG)
+    made = Profile.objects.get(version=2)
+    assert response.headers["Location"] == page(made)
+    assert made.state == Profile.State.DRAFT
+    assert made.settings == {
+        "fusion": "rrf",
+        "rerank_model": "own@1",
+        "rerank_window": OWN_LIVE.window,
+        "rerank_blend": OWN_LIVE.blend,
+    }

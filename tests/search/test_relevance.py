@@ -11,12 +11,13 @@ def passages(cosine: float | None) -> tuple[ContextPassage, ...]:
     return (ContextPassage(1, make_hit(1, TEXT, scores=Scores(vector=cosine)), TEXT),)
 
 
-def relevant(question: str, cosine: float | None) -> bool:
-    return relevance(question, passages(cosine)) >= 0.4
+def relevant(question: str, cosine: float | None, *, sentence: float | None = None) -> bool:
+    cosines = {} if sentence is None else {"It covers the motor.": sentence, "It never does.": -0.2}
+    return relevance(question, passages(cosine), cosines) >= 0.4
 
 
 def test_nothing_found_is_not_relevant() -> None:
-    assert relevance("warranty", ()) < 0.0
+    assert relevance("warranty", (), {}) < 0.0
 
 
 def test_a_near_passage_is_relevant_even_without_shared_words() -> None:
@@ -24,9 +25,15 @@ def test_a_near_passage_is_relevant_even_without_shared_words() -> None:
     assert not relevant("What if it breaks soon after purchase?", 0.39)
 
 
+def test_a_passage_on_the_subject_is_relevant_by_its_best_sentence() -> None:
+    question = "What if it breaks soon after purchase?"
+    assert relevant(question, 0.3, sentence=0.52)
+    assert not relevant(question, 0.5, sentence=0.28)
+
+
 def test_shared_words_lower_the_threshold() -> None:
-    assert relevant("warranty of the motor", 0.3)
-    assert not relevant("penguins of the south", 0.3)
+    assert relevant("warranty of the motor", 0.35)
+    assert not relevant("penguins of the south", 0.35)
 
 
 def test_without_vectors_the_words_decide() -> None:

@@ -59,7 +59,10 @@ def test_what_was_searched_instead_is_there_only_where_there_is_such() -> None:
 
 def test_an_answer_has_the_fields_of_the_contract() -> None:
     citation = Citation("[1]", make_document(1, title="T"), "1:1:0", 0, "the quote", "https://example.org/1")
-    answer = Answer(REQUEST_ID, "A [1].", False, (citation,), (), "none", "extractive", {}, Usage(2, 3), ())
+    versions = {"profile": "default@3", "prompt": "2", "embedder": "e"}
+    answer = Answer(
+        REQUEST_ID, "A [1].", False, (citation,), (), "none", "extractive", {}, Usage(2, 3), (), versions
+    )
     body = as_sent(answer_json(answer))
     assert body == {
         "request_id": str(REQUEST_ID),
@@ -72,6 +75,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "timings": {},
         "usage": {"prompt_tokens": 2, "completion_tokens": 3},
         "degraded": [],
+        "versions": versions,
         "unsupported": [],
         "relevance": None,
     }

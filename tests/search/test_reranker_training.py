@@ -117,7 +117,7 @@ def test_a_training_whose_worker_was_killed_is_carried_on_with_the_same_outcome(
         lab_jobs.work(job.pk, should_stop=lambda: False)
     LabJob.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     asked = query_set.queries.all()
-    monkeypatch.setattr(reranker_training, "first_hits", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(reranker_training, "first_hits", lambda *_, **__: pytest.fail("asked again"))
     worked(job)
     assert folds == [0, 1, 2, 2, 3, 4]  # none that was done is done again
     again = TrainedReranker.objects.get(pk=job.result["pk"])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from search.embeddings.model_folders import resolve_model
+from bench.untrained import write_cross_encoder
 from search.exceptions import RerankDeadline, RerankUnavailable
 from search.reranking import Reranker
 from search.reranking.choice import get_reranker, reranker_name
@@ -35,17 +35,8 @@ HITS = [make_hit(number, text) for number, text in enumerate(TEXTS, 1)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CrossEncoder folder: a tokenizer, MiniLM's trained layers and an untrained head."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
     path = tmp_path_factory.mktemp("cross-encoder") / "seeded-cross-encoder"
-    source = resolve_model("all-MiniLM-L6-v2")
-    torch.manual_seed(7)
-    model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, local_files_only=True)
-    torch.nn.init.normal_(model.classifier.weight, std=0.5)
-    model.save_pretrained(path)
-    AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(path)
+    write_cross_encoder(path)
     return path
 
 

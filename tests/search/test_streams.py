@@ -78,8 +78,8 @@ def parsed(chunks: list[bytes]) -> list[tuple[str, dict[str, Any]]]:
     events = []
     for message in b"".join(chunks).decode().split("\n\n"):
         if message and not message.startswith(":"):
-            name, _, data = message.partition("\n")
-            events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+            fields = dict(line.split(": ", 1) for line in message.splitlines())
+            events.append((fields["event"], json.loads(fields["data"])))
     return events
 
 
@@ -283,8 +283,9 @@ def test_a_bug_in_the_middle_of_a_stream_is_told_as_an_error(
 
 
 def test_a_client_that_leaves_cancels_the_generation(
-    headers: dict[str, str], double: ChatDouble, server: str
+    headers: dict[str, str], double: ChatDouble, server: str, settings: Any
 ) -> None:
+    settings.SEARCH_STREAM_RESUME_SECONDS = 0
     double.reply = lambda body: "Parental leave lasts. " * 500
     double.seconds_per_token = 0.02
     body = {"question": QUESTION, "stream": True}

@@ -93,21 +93,75 @@ def test_a_changed_title_is_suggested_in_place_of_the_former(titled: Tenant, pri
     assert suggested(principal, "cafe") == []
 
 
-def test_an_index_of_an_older_mapping_suggests_nothing_and_says_why(
-    titled: Tenant, principal: Principal, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def headed(tenant: Tenant) -> Tenant:
+    _accept_page(tenant, "pump", "# Pump\n\n## Grease and water\n\nDaily.")
+    _accept_page(tenant, "mill", "# Mill\n\n## Grinding the wheel\n\nSlowly.")
+    _accept_page(tenant, "valve", "# Grinder\n\n## Grinding the wheel\n\nNever.")
+    _accept_page(tenant, "secret", "# Plans\n\n## Grinding halt\n\nSoon.", access=["hr"])
+    ingest_all(tenant)
+    return tenant
+
+
+def _accept_page(tenant: Tenant, public_id: str, text: str, **fields: Any) -> None:
+    content = documents.Content(text.encode(), "text/markdown")
+    documents.accept(tenant, documents.Incoming(public_id, documents.DocumentFieldsInput(**fields), content))
+
+
+def test_headings_come_behind_titles_each_once_and_only_for_those_who_may_see_them(
+    headed: Tenant, principal: Principal
 ) -> None:
+    assert suggested(principal, "grind") == ["Grinder", "Grinding the wheel"]
+    assert suggested(principal, "wheel gri") == ["Grinding the wheel"]
+    hr = Principal(headed.pk, headed.uuid, ("hr",), principal.scopes)
+    assert set(suggested(hr, "grind")) == {"Grinder", "Grinding the wheel", "Grinding halt"}
+    assert suggested(hr, "grind", size=1) == ["Grinder"]
+
+
+def test_words_of_a_title_and_a_heading_together_suggest_neither(
+    headed: Tenant, principal: Principal
+) -> None:
+    assert suggested(principal, "pump grease") == []
+    assert suggested(principal, "grease") == ["Grease and water"]
+
+
+def test_a_former_editions_heading_is_not_suggested(headed: Tenant, principal: Principal) -> None:
+    _accept_page(headed, "pump", "# Pump\n\n## Oil and water\n\nDaily.")
+    ingest_all(headed)
+    assert suggested(principal, "grease") == []
+    assert suggested(principal, "oil") == ["Oil and water"]
+
+
+def test_an_index_of_an_older_mapping_suggests_titles_alone(
+    headed: Tenant, principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_index_anew(headed, monkeypatch, without="headings")
+    _accept_page(headed, "valve", "# Grinder\n\n## Grinding the wheel\n\nSeldom.")
+    ingest_all(headed)
+    assert suggested(principal, "grind") == ["Grinder"]
+
+
+def _make_index_anew(tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *, without: str) -> None:
+    """The live index as it was made before a field could be suggested from; it is empty."""
+
     def older(*args: Any, **options: Any) -> dict[str, Any]:
         body = index_body(*args, **options)
-        del body["mappings"]["properties"]["title"]["fields"]
+        del body["mappings"]["properties"][without]["fields"]
         return body
 
     monkeypatch.setattr("search.mapping.index_body", older)
-    titled.refresh_from_db()
-    live = titled.live_index
+    tenant.refresh_from_db()
+    live = tenant.live_index
     assert live is not None
     index.drop_index(live.name)
     index.create_index(live, [])
     monkeypatch.setattr(retrieval, "_suggests", {})
+
+
+def test_an_index_of_an_older_mapping_suggests_nothing_and_says_why(
+    titled: Tenant, principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_index_anew(titled, monkeypatch, without="title")
     body = suggestions.suggest(principal, "pump", size=8)
     assert body["suggestions"] == []
     assert body["degraded"] == ["suggestions_need_rebuild"]
@@ -138,3 +192,13 @@ def test_the_page_suggests_to_its_reader_alone(titled: Tenant, client: Client) -
     Tenant.objects.filter(pk=titled.pk).update(is_public=True)
     answer = client.get("/t/acme/suggest", {"q": "pump"})
     assert [suggestion["text"] for suggestion in answer.json()["suggestions"]] == ["Pump P-4711: first start"]
+
+
+def test_as_many_words_as_are_taken_stay_under_the_engines_limit(
+    tenant: Tenant, principal: Principal
+) -> None:
+    """Each has a neighbour for every letter, one slip away."""
+    words = [f"{first}{last}" for first in ("ab", "cd") for last in "abcdefghijklmnopqrstuvwxy"]
+    accept(tenant, "words", "All of them.", title=" ".join(words))
+    ingest_all(tenant)
+    assert suggested(principal, " ".join(words)) == [" ".join(words)]

@@ -155,7 +155,8 @@ def test_what_was_read_as_text_is_text_when_it_is_read_again(typed: str) -> None
 
 @given(
     st.lists(
-        st.sampled_from(["-motor", "year:>2020", "pump", "area:hr", '"first start"', "valve"]), max_size=10
+        st.sampled_from(["-motor", "year:>2020", "pump", "area:hr", '"first start"', "valve"]),
+        max_size=MAX_OPERATORS,
     )
 )
 def test_no_operator_is_left_in_the_text(parts: list[str]) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ingestion.services import documents
-from search import curating
+from search import curating, disabling, services
 from search.models import CuratedDocument, CurationRule, Document, Tenant
 from search.stages import SENTENCES, Stage
 from search.types import Mode, Principal, SearchRequest
@@ -116,12 +116,63 @@ def test_a_document_beside_the_filter_is_lost_by_it(corpus: Tenant, principal: P
     assert stage(principal, "valve2", filters=small) is Stage.FOUND
 
 
+def test_a_document_beside_the_selected_facet_values_is_lost_by_them(
+    corpus: Tenant, principal: Principal
+) -> None:
+    small = {"size": ["..3"]}
+    assert stage(principal, "valve3", facet_filters=small, top_k=20) is Stage.FILTER
+    assert stage(principal, "valve2", facet_filters=small, top_k=20) is Stage.FOUND
+    assert stage(principal, "valve3", facet_filters=small, sort="size") is Stage.FILTER
+
+
+def test_a_sorted_search_is_told_by_its_own_order(corpus: Tenant, principal: Principal) -> None:
+    options: dict[str, Any] = {"sort": "-size", "top_k": 3}
+    assert stage(principal, "valve10", **options) is Stage.FOUND
+    beyond = sought(principal, "valve3", **options)
+    assert beyond.stage is Stage.BELOW_PAGE
+    assert beyond.ranking
+    assert beyond.ranking.place == 9
+    there = sought(principal, "valve3", page=3, **options)
+    assert there.stage is Stage.FOUND
+    assert there.ranking
+    assert there.ranking.shown == 9
+    # By meaning it would be found; a sorted search lists what holds the words.
+    assert stage(principal, "canteen", **options) is Stage.NOT_MATCHED
+    assert stage(principal, "canteen", top_k=20) is Stage.FOUND
+
+
+def test_a_page_by_a_cursor_is_told_as_it_is(corpus: Tenant, principal: Principal) -> None:
+    asked = SearchRequest("valve", sort="-size", top_k=3, cursor="*")
+    following = services.search(principal, asked)["next_cursor"]
+    options: dict[str, Any] = {"sort": "-size", "top_k": 3, "cursor": following}
+    assert stage(principal, "valve8", **options) is Stage.FOUND
+    assert stage(principal, "valve11", **options) is Stage.BELOW_PAGE
+    assert stage(principal, "canteen", **options) is Stage.NOT_MATCHED
+
+
 def test_a_hidden_document_is_lost_by_curation(corpus: Tenant, principal: Principal) -> None:
     rule = CurationRule.objects.create(tenant=corpus, queries=["valve"])
     curating.add(rule, Document.objects.get(public_id="valve3"), CuratedDocument.Action.HIDE)
     curating.publish(rule)
     assert stage(principal, "valve3") is Stage.HIDDEN
     assert stage(principal, "valve3", curate=False, top_k=20) is Stage.FOUND
+
+
+def test_a_passage_that_is_switched_off_is_named(corpus: Tenant, principal: Principal) -> None:
+    parts = " ".join(
+        ["The pump is told of here. " + "Oil. " * 130, "The fan is told of there. " + "Oil. " * 60]
+    )
+    ingest(corpus, "manual", parts)
+    manual = Document.objects.get(public_id="manual")
+    options: dict[str, Any] = {"mode": Mode.LEXICAL, "group_by": "chunk"}
+    assert stage(principal, "manual", "fan", **options) is Stage.FOUND
+    disabling.disable(manual, 1)
+    assert stage(principal, "manual", "fan", **options) is Stage.DISABLED
+    assert stage(principal, "manual", "fan", passage=1) is Stage.DISABLED
+    assert stage(principal, "manual", "pump", passage=0) is Stage.FOUND
+    assert stage(principal, "manual", "soup", **options) is Stage.NOT_MATCHED
+    disabling.disable(manual, 0)
+    assert stage(principal, "manual", "pump") is Stage.DISABLED
 
 
 def test_words_that_it_does_not_hold_do_not_match(corpus: Tenant, principal: Principal) -> None:
@@ -153,6 +204,20 @@ def test_words_that_match_worse_than_a_whole_window_are_below_it(crowd: Tenant, 
     assert found.stage is Stage.BELOW_WINDOW
     assert found.index
     assert found.index.lexical is not None
+
+
+def test_what_only_a_deeper_look_finds_is_told_as_that_page_shows_it(
+    crowd: Tenant, principal: Principal
+) -> None:
+    options: dict[str, Any] = {"settings": {"k": 100}, "top_k": 10, "mode": Mode.LEXICAL}
+    behind = services.search(principal, SearchRequest("valve", page=12, **options))["hits"]
+    public_id = behind[0]["document"]["id"]
+    found = sought(principal, public_id, page=12, **options)
+    assert found.stage is Stage.FOUND
+    assert found.ranking
+    assert found.ranking.place == found.ranking.shown == 111
+    assert stage(principal, public_id, page=1, **options) is Stage.BELOW_WINDOW
+    assert stage(principal, public_id, page=12, explain=True, **options) is Stage.BELOW_WINDOW
 
 
 def test_another_page_is_named(corpus: Tenant, principal: Principal) -> None:

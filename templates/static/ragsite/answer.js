@@ -6,6 +6,8 @@ const RagsiteAnswer = (() => {
   const MARKER = /\[(\d{1,3})\]/g;
   const WEB_URL = /^https?:\/\//i;
   const TRY_AGAIN = "No answer can be given right now. Please try again in a moment.";
+  const TIMES_LOST = 3;
+  const PAUSE_MS = 500;
   let pending = null; // the question of an ask whose results are still on their way
   let running = null; // AbortController of the answer that streams
 
@@ -27,22 +29,27 @@ const RagsiteAnswer = (() => {
     stream(form, url);
   }
 
+  // A connection that is lost is made again, for what comes after the last event.
   async function stream(form, url) {
     const controller = new AbortController();
     running = controller;
     const view = new View(document.getElementById("search-form").dataset.documentUrl);
-    try {
-      const response = await fetch(url, {
-        method: "POST",
-        body: form,
-        headers: { "X-CSRFToken": document.querySelector('meta[name="csrf-token"]').content, Accept: "text/event-stream" },
-        signal: controller.signal,
-      });
-      if (!response.ok) return view.fail(await problem(response));
-      for await (const { event, data } of events(response.body)) view.on(event, data);
-      view.end();
-    } catch (error) {
-      if (!controller.signal.aborted) view.fail("The connection was lost before the answer was complete.");
+    const token = document.querySelector('meta[name="csrf-token"]').content;
+    const headers = { "X-CSRFToken": token, Accept: "text/event-stream" };
+    for (let lost = 0; ; lost += 1) {
+      try {
+        const response = await fetch(url, { method: "POST", body: form, headers, signal: controller.signal });
+        if (!response.ok) return view.fail(await problem(response));
+        for await (const { id, event, data } of events(response.body)) {
+          if (id) headers["Last-Event-ID"] = id;
+          view.on(event, data);
+        }
+        if (view.isOver) return;
+      } catch {
+        if (controller.signal.aborted) return;
+      }
+      if (lost === TIMES_LOST) return view.fail("The connection was lost before the answer was complete.");
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
@@ -74,12 +81,14 @@ const RagsiteAnswer = (() => {
 
   function parse(block) {
     let event = "message";
+    let id = "";
     const data = [];
     for (const line of block.split("\n")) {
       if (line.startsWith("event:")) event = line.slice(6).trim();
+      else if (line.startsWith("id:")) id = line.slice(3).trim();
       else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
     }
-    return data.length ? { event, data: JSON.parse(data.join("\n")) } : null;
+    return data.length ? { id, event, data: JSON.parse(data.join("\n")) } : null;
   }
 
   class View {
@@ -94,12 +103,14 @@ const RagsiteAnswer = (() => {
       part("notices").hidden = true;
       part("sources").hidden = true;
       part("thumbs").hidden = true;
+      part("cached").hidden = true;
       part("text").setAttribute("aria-busy", "true");
       part("status").textContent = "Reading the documents…";
     }
 
     on(event, data) {
       if (event === "token") this.add(data.text);
+      else if (event === "status" && data.stage === "restarted") this.restart();
       else if (event === "citation") this.cite(data);
       else if (event === "done") this.finish(data);
       else if (event === "error") this.fail(TRY_AGAIN);
@@ -109,6 +120,12 @@ const RagsiteAnswer = (() => {
       if (!this.text) part("status").textContent = "Writing…";
       this.text += text;
       part("text").append(text);
+    }
+
+    restart() {
+      this.text = "";
+      this.citations.clear();
+      this.render();
     }
 
     cite(citation) {
@@ -127,7 +144,14 @@ const RagsiteAnswer = (() => {
       this.close(body.refused ? "Nothing relevant was found" : body.generator === "extractive" ? "Quoted from the documents" : "Written from the sources below");
       if (!this.text) part("text").textContent = "There is no answer, but the results below may hold it.";
       this.notice(body.degraded);
+      if (body.cached) this.givenBefore(body);
       this.rateable(body.request_id);
+    }
+
+    givenBefore({ cache, cached }) {
+      const question = cache === "response" ? "this question" : `“${cached.question}”`;
+      part("cached").textContent = `Given ${ago(cached.age_seconds)} to ${question}`;
+      part("cached").hidden = false;
     }
 
     rateable(requestId) {
@@ -148,10 +172,6 @@ const RagsiteAnswer = (() => {
       this.isOver = true;
       part("text").textContent = message;
       this.close("");
-    }
-
-    end() {
-      if (!this.isOver) this.fail("The connection was lost before the answer was complete.");
     }
 
     close(status) {
@@ -208,6 +228,14 @@ const RagsiteAnswer = (() => {
       item.tabIndex = -1;
       return item;
     }
+  }
+
+  function ago(seconds) {
+    for (const [unit, length] of [["hour", 3600], ["minute", 60]]) {
+      const count = Math.floor(seconds / length);
+      if (count) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+    }
+    return "a moment ago";
   }
 
   function element(tag, className, ...children) {

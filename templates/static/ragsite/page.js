@@ -37,6 +37,18 @@
     announcer.textContent = "Thank you for your rating.";
   }
 
+  // Where the tenant keeps queries, so is which results are opened, in this tab or another; nobody waits for it.
+  for (const kind of ["click", "auxclick"]) document.addEventListener(kind, keepClick);
+
+  function keepClick(event) {
+    const hit = event.target.closest("a") && event.target.closest(".hit");
+    const form = document.querySelector("form.feedback[data-keeps-clicks]");
+    if (!hit || !form || event.button === 2) return;
+    const body = new URLSearchParams(new FormData(form));
+    body.set("click", hit.dataset.document);
+    navigator.sendBeacon(form.action, body);
+  }
+
   // What was unfolded stays so when the results change.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!event.detail.xhr.responseText.includes('id="content"')) {

@@ -13,7 +13,7 @@ const RagsiteSuggest = (() => {
     list.id = "suggestions";
     list.className = "suggestions";
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Suggested titles");
+    list.setAttribute("aria-label", "Suggested titles and headings");
     list.hidden = true;
     input.after(list);
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-controls": list.id, "aria-expanded": "false" };
@@ -39,7 +39,7 @@ const RagsiteSuggest = (() => {
     request = new AbortController();
     const asked = input.value;
     try {
-      const address = `${input.form.dataset.suggestUrl}?${new URLSearchParams({ q: asked })}`;
+      const address = `${input.form.dataset.suggestUrl}?${new URLSearchParams({ q: asked, in: input.form.elements.in?.value ?? "" })}`;
       const answer = await fetch(address, { signal: request.signal });
       if (!answer.ok) return;
       const { suggestions } = await answer.json();
