@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from embedded.exceptions import EmbeddedError
-from embedded.services import ensure_services
+from embedded.services import ServiceUrls, ensure_services
 
 
 class JsonCommand(BaseCommand):
@@ -47,6 +47,11 @@ class ServicesCommand(JsonCommand):
                 return super().execute(*args, **options)
         except EmbeddedError as error:
             raise CommandError(str(error)) from error
+
+
+def service_urls() -> ServiceUrls:
+    """Of the servers that the command runs with, for processes that it starts."""
+    return ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
 
 
 def migrate_if_new() -> None:

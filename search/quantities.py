@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from search.sentences import words
+from search.sentences import THOUSANDS, words
 
 _UNIT_TEXT = """
     second seconds sec s sekunde sekunden / minute minutes min mins minuten / hour hours h hr hrs stunde stunden
@@ -52,7 +52,6 @@ _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _DOTTED_DATE = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\b")
 _SYMBOL = re.compile(r"([€$£%]|°[CF]\b)")
 _PLAIN = re.compile(r"^\d[\d,.'’]*$")
-_THOUSANDS = re.compile(r"^\d{1,3}(?:[,'’]\d{3})+(?:\.\d+)?$")
 _WITH_UNIT = re.compile(r"^(\d[\d,.]*)([^\W\d_]{1,3})$")
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th)$")
 _YEARS = range(1000, 2200)
@@ -179,7 +178,7 @@ def _value(token: str) -> float | None:
 
 
 def _digits(token: str) -> float | None:
-    plain = re.sub(r"[,'’]", "", token) if _THOUSANDS.match(token) else token.replace(",", ".")
+    plain = re.sub(r"[,'’]", "", token) if THOUSANDS.match(token) else token.replace(",", ".")
     try:
         return float(plain)
     except ValueError:  # a version or an address: 1.2.3

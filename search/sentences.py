@@ -54,7 +54,7 @@ _TOKEN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}](?:[^\W{_CJK}]|[-./:,'’_](?=[^\W_
 _CJK_RUN = re.compile(rf"[{_CJK}]+")
 _LIST_NUMBER = re.compile(r"(?:^|[\n.!?:])\s*\d{1,3}$")  # "1. First step" is one sentence
 _LIST_PREFIX = re.compile(r"^\s*(?:[-*•#>]+|\d{1,3}[.)])\s+")
-_THOUSANDS = re.compile(r"^\d{1,3}(?:[,'’]\d{3})+(?:\.\d+)?$")
+THOUSANDS = re.compile(r"^\d{1,3}(?:[,'’]\d{3})+(?:\.\d+)?$")
 _NUMBER = re.compile(r"^\d[\d.,]*$")
 _MEASURE = re.compile(r"^(\d[\d.,]*)([^\W\d_]+)$")
 _DIGIT = re.compile(r"\d")
@@ -158,7 +158,7 @@ def is_code(token: str) -> bool:
 def _normal(token: str) -> str:
     """Casefolded; 1,000 as 1000 and 3,5 as 3.5."""
     folded = token.casefold().replace("’", "'")
-    if _THOUSANDS.match(folded):
+    if THOUSANDS.match(folded):
         return re.sub(r"[,']", "", folded)
     return folded.replace(",", ".") if _NUMBER.match(folded) else folded
 

@@ -14,8 +14,7 @@ from django.db.models import QuerySet
 
 from bench.edits import EditedSample
 from bench.workers import Workers, worker_commands
-from embedded.command import ServicesCommand
-from embedded.services import ServiceUrls
+from embedded.command import ServicesCommand, service_urls
 from ingestion.models import IngestionTask, Source, SyncRun
 from ingestion.services import expectations, restoring, sources, sync
 from ingestion.services.throwaway import throwaway_tenant
@@ -42,7 +41,7 @@ class Command(ServicesCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         said = json.loads((options["sample"] / "expectations.json").read_text())
-        urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+        urls = service_urls()
         with (
             TemporaryDirectory() as folder,
             throwaway_tenant("expectations") as tenant,

@@ -21,10 +21,9 @@ from bench.growing import VIEWS, Corpus
 from bench.peers import rounds
 from bench.untrained import ensure_cross_encoder
 from bench.workers import Workers, worker_commands
-from embedded.command import ServicesCommand
+from embedded.command import ServicesCommand, service_urls
 from embedded.measured import web_server
 from embedded.programs import DEFAULT_WORKERS
-from embedded.services import ServiceUrls
 from ingestion.services import throwaway
 from search.authentication import create_key
 from search.embeddings import get_embedder
@@ -101,7 +100,7 @@ class Command(ServicesCommand):
         self.write_json(figures, options["json"])
 
     def _load(self, tenant: Tenant, path: Path, count: int) -> None:
-        workers = Workers(worker_commands(DEFAULT_WORKERS, _urls()))
+        workers = Workers(worker_commands(DEFAULT_WORKERS, service_urls()))
         corpus = Corpus(tenant, path, count, workers, self._say)
         with workers.running():
             corpus.grow(count)
@@ -163,10 +162,6 @@ def _queries(corpus: Path, count: int, wanted: int) -> list[str]:
     return fitting[:: len(fitting) // wanted][:wanted]
 
 
-def _urls() -> ServiceUrls:
-    return ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
-
-
 @contextmanager
 def _servers() -> Iterator[dict[str, str]]:
     """A web server with the learned reranker, and one with a cross-encoder."""
@@ -180,7 +175,7 @@ def _servers() -> Iterator[dict[str, str]]:
                 threads=settings.SEARCH_WEB_POOL_SIZE,
                 checkout=Path(settings.BASE_DIR),
                 paths=settings.PATHS,
-                urls=_urls(),
+                urls=service_urls(),
                 extra={"SEARCH_RERANK_MODEL": model, "SEARCH_RERANK_DEADLINE_SECONDS": _DEADLINE_SECONDS},
             )
             found[name], _ = stack.enter_context(server)

@@ -20,10 +20,9 @@ from django.db import close_old_connections
 from bench.growing import MOST_VIEWS, Corpus, recall
 from bench.searching import CACHED, RAW, ApiClient, Bench
 from bench.workers import Workers, worker_commands
-from embedded.command import ServicesCommand
+from embedded.command import ServicesCommand, service_urls
 from embedded.measured import web_server
 from embedded.programs import DEFAULT_WORKERS
-from embedded.services import ServiceUrls
 from ingestion import jobs
 from ingestion.models import IngestionTask
 from ingestion.parsers.media_types import TEXT
@@ -175,13 +174,9 @@ def _sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def _urls() -> ServiceUrls:
-    return ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
-
-
 @contextmanager
 def _workers() -> Iterator[Workers]:
-    workers = Workers(worker_commands(DEFAULT_WORKERS, _urls()))
+    workers = Workers(worker_commands(DEFAULT_WORKERS, service_urls()))
     with workers.running():
         yield workers
 
@@ -189,7 +184,7 @@ def _workers() -> Iterator[Workers]:
 @contextmanager
 def _server() -> Iterator[tuple[str, psutil.Process]]:
     threads, checkout = settings.SEARCH_WEB_POOL_SIZE, Path(settings.BASE_DIR)
-    with web_server(threads=threads, checkout=checkout, paths=settings.PATHS, urls=_urls()) as server:
+    with web_server(threads=threads, checkout=checkout, paths=settings.PATHS, urls=service_urls()) as server:
         yield server
 
 

@@ -14,9 +14,8 @@ from django.core.management.base import CommandError, CommandParser
 from bench.given_vectors import given_vectors, store_for_chunks, titled
 from bench.peers import rounds
 from bench.workers import Workers, worker_commands
-from embedded.command import ServicesCommand
+from embedded.command import ServicesCommand, service_urls
 from embedded.programs import DEFAULT_WORKERS
-from embedded.services import ServiceUrls
 from ingestion import indexes, jobs
 from ingestion.parsers.media_types import TEXT
 from ingestion.services import judged_sets, throwaway
@@ -106,7 +105,7 @@ def _of_one_chunk(corpus: Path, given: Vectors, embedder: OnnxEmbedder) -> tuple
 def _workers(count: int) -> Iterator[Workers]:
     """As `make up` runs them."""
     jobs.parser()  # this process cuts the texts as well, to know whose vectors are asked for
-    urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+    urls = service_urls()
     workers = Workers(worker_commands(count, urls))
     try:
         with workers.running():

@@ -22,10 +22,9 @@ from django.core.management.base import CommandError, CommandParser
 from bench.given_vectors import given_vectors, store_for_chunks
 from bench.peers import remote, rounds
 from bench.workers import Workers, worker_commands
-from embedded.command import ServicesCommand
+from embedded.command import ServicesCommand, service_urls
 from embedded.measured import listening, web_server
 from embedded.programs import DEFAULT_WORKERS
-from embedded.services import ServiceUrls
 from ingestion.services import judged_sets, throwaway
 from search.authentication import create_key
 from search.embeddings import get_embedder
@@ -254,7 +253,7 @@ class Command(ServicesCommand):
 @contextmanager
 def _ragsite(connections: int) -> Iterator[Ragsite]:
     get_embedder()  # exports the model, if that was never done
-    urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+    urls = service_urls()
     workers = Workers(worker_commands(DEFAULT_WORKERS, urls))
     server = web_server(
         threads=settings.SEARCH_WEB_POOL_SIZE,

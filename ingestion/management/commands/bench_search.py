@@ -11,9 +11,8 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from bench.searching import BLOCKS, CACHED, RAW, ApiClient, Bench
-from embedded.command import ServicesCommand
+from embedded.command import ServicesCommand, service_urls
 from embedded.measured import web_server
-from embedded.services import ServiceUrls
 from ingestion import jobs
 from ingestion.exceptions import IngestionError
 from ingestion.services import judged_sets, throwaway
@@ -101,7 +100,7 @@ class Command(ServicesCommand):
         embedder = get_embedder(raw.target.embedder)
         vectors = {text: embedder.embed_query(text) for text in (*texts, *stage_texts)}
         key = create_key(tenant, name="bench_search", scopes=["search"], groups=[])
-        urls = ServiceUrls(settings.OPENSEARCH_URL, settings.REDIS_URL, settings.REDIS_CACHE_URL)
+        urls = service_urls()
         threads = settings.SEARCH_WEB_POOL_SIZE
         checkout = Path(settings.BASE_DIR)
         try:
